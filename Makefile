@@ -1,0 +1,59 @@
+# make demo [AUDIO=song.mp3]   set up, and name the genre of a recording
+# make test | quick | bench | lint | clean
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INPUTS := pyproject.toml constraints.txt
+# benchmarks that need a data set or an argument are run by hand
+BENCHMARKS := $(filter-out benchmarks/gate_ablation.py, $(wildcard benchmarks/*.py))
+export AUDIO
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help demo test quick bench lint clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+demo: $(VENV)/.core
+	@for recording in linernotes/assets/*.ogg; do $(BIN)/linernotes predict -- "$$recording" || exit; done
+	@if [ -n "$$AUDIO" ]; then $(BIN)/linernotes predict -- "$$AUDIO"; fi
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+quick: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow"
+
+bench: $(VENV)/.test
+	@for script in $(BENCHMARKS); do echo "$$script"; $(BIN)/python "$$script" || exit; done
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp is an environment that holds what its name says; they share one folder.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "make: '$(PYTHON)' is not there or older than Python 3.11." >&2; \
+		echo "      Install Python 3.11, or name another: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: $(BIN)/python $(INPUTS)
+	@echo "installing linernotes into $(VENV)"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python $(INPUTS)
+	@echo "installing linernotes and what the tests need into $(VENV)"
+	@$(INSTALL) -e ".[test]"
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.lint: $(BIN)/python $(INPUTS)
+	@$(INSTALL) "$$(sed -n 's/^lint = \["\(.*\)"\]/\1/p' pyproject.toml)"
+	@touch $@

@@ -1,0 +1,109 @@
+"""A model by its name, and the list of the names: `linernotes.load("genre-moe").predict("song.mp3")`.
+
+`load` runs this package's own classes and never code that lies in a folder or a repository, so that nobody has to be
+trusted for it: of what it is given it reads JSON and safetensors. The way without this package, through transformers'
+Auto classes and `trust_remote_code=True`, runs the code in the repository.
+"""
+
+import json
+import re
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linernotes import modeling
+
+if TYPE_CHECKING:
+    from linernotes.modeling.music_model import MusicModel
+
+MODELING = Path(modeling.__file__).parent
+BUNDLED = MODELING.parent / "models"  # beside the code, in a checkout and in an installed package alike
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def load(name: str | PathLike[str], *, device: str | None = None, **kwargs: Any) -> "MusicModel":
+    """A model in eval mode, ready to `predict`.
+
+    Args:
+        name: a bundled name (see `bundled_models`), else an existing folder, else a Hub id "user/name". A bare name is
+            never looked up on the Hub. A folder that has the name of a bundled model is reached as "./name".
+        device: where the model computes, such as "cuda" or "cuda:1"; the CPU by default.
+        kwargs: passed on to transformers' `from_pretrained`: `revision`, `token`, `cache_dir`, `dtype` ...
+
+    Raises:
+        ValueError: nothing of that name, a model of another family, or a device that is not there.
+        OSError: the Hub cannot be reached, or has no such repository.
+    """
+    from transformers import PreTrainedConfig
+
+    source = _locate(name)
+    settings, _ = PreTrainedConfig.get_config_dict(source, **kwargs)
+    model = _model_class(settings, source).from_pretrained(source, **kwargs).eval()
+    try:
+        return model.to(device) if device is not None else model
+    except (RuntimeError, AssertionError) as error:  # the second is torch built without CUDA
+        raise ValueError(f"device is {device!r}: {error}; 'cpu' always works") from error
+
+
+def bundled_models() -> list[dict[str, Any]]:
+    """Facts of the models that come with the package, by name; reads files only, no weights.
+
+    Each is {"name", "family", "labels", "folder", "size_bytes", "results"}; `results` holds what metrics.json says,
+    one dict an evaluation, and is empty where there is none.
+    """
+    return [_facts(folder) for folder in _bundled_folders()]
+
+
+def _bundled_folders() -> list[Path]:
+    folders = BUNDLED.iterdir() if BUNDLED.is_dir() else ()
+    return sorted(folder for folder in folders if (folder / "config.json").is_file())
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    metrics = folder / "metrics.json"
+    return {
+        "name": folder.name,
+        "family": config["model_type"],
+        "labels": list(config.get("id2label", {}).values()),
+        "folder": str(folder),
+        "size_bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
+        "results": json.loads(metrics.read_text(encoding="utf-8"))["results"] if metrics.is_file() else [],
+    }
+
+
+def _locate(name: str | PathLike[str]) -> str:
+    """A folder that holds a model, or a Hub id."""
+    bundled = {folder.name: folder for folder in _bundled_folders()}
+    if name in bundled:
+        return str(bundled[name])
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return str(folder)
+    if name and folder.is_dir():
+        raise ValueError(f"{name}: a folder without config.json; name the one that holds it, such as runs/NAME/model")
+    if isinstance(name, str) and HUB_ID.fullmatch(name):
+        return name
+    raise ValueError(
+        f"{str(name)!r} is no model: bundled are {', '.join(bundled) or '(none)'}; "
+        "allowed besides are a folder with a config.json and a Hub id (user/name)"
+    )
+
+
+def _model_class(settings: dict[str, Any], source: str) -> type["MusicModel"]:
+    """Our class of the name that a config gives for `AutoModel`; the file it lies in is not opened."""
+    from linernotes.modeling.music_model import MusicModel
+
+    auto_map = settings.get("auto_map")
+    entry = str(auto_map.get("AutoModel")) if isinstance(auto_map, dict) else ""
+    module, _, class_name = entry.rpartition("--")[-1].partition(".")
+    families = sorted(file.stem.removeprefix("modeling_") for file in MODELING.glob("modeling_*.py"))
+    if module.removeprefix("modeling_") in families:
+        found = getattr(import_module(f"linernotes.modeling.{module}"), class_name, None)
+        if isinstance(found, type) and issubclass(found, MusicModel):
+            return found
+    raise ValueError(
+        f"{source}: model_type is {settings.get('model_type')!r}; this version of linernotes has "
+        f"{', '.join(families)}: update it, or load the model by transformers' AutoModel if you trust its authors"
+    )

@@ -1,0 +1,69 @@
+"""Generated songs as a `datasets` set of feature rows: deterministic by seed, split 4 : 1 : 1 within every genre."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from datasets import Dataset, DatasetDict
+
+from linernotes import modeling
+from linernotes.corpora.generators import GENRE_GENERATORS, generate_clip
+from linernotes.modeling.feature_extraction_genre_moe import extract_features
+
+SAMPLING_RATE = 22050
+SPLIT_SHARES = {"train": 4, "validation": 1, "test": 1}
+
+
+def splits_of(clips_per_genre: int) -> dict[str, range]:
+    """Clip numbers by split: 180 clips are 120, 30 and 30. Raises ValueError where a split would be empty."""
+    unit, remainder = divmod(clips_per_genre, sum(SPLIT_SHARES.values()))
+    if not unit or remainder:
+        raise ValueError(f"clips_per_genre is {clips_per_genre}; it must be a multiple of 6 to be split 4 : 1 : 1")
+    starts = {"train": 0, "validation": 4 * unit, "test": 5 * unit}
+    return {split: range(start, start + SPLIT_SHARES[split] * unit) for split, start in starts.items()}
+
+
+def generated_set(clips_per_genre: int = 180, duration_seconds: float = 10.0, seed: int = 0) -> DatasetDict:
+    """Rows of `features` (59), `label`, `group`, `clip`, `source`, by split. Every clip is a group: none shares its notes.
+
+    `datasets` keeps the rows in its cache; a change of the generators or of the features makes them anew.
+    """
+    return DatasetDict(
+        {
+            split: Dataset.from_generator(
+                _rows,
+                gen_kwargs={
+                    "numbers": list(numbers),
+                    "duration_seconds": duration_seconds,
+                    "seed": seed,
+                    "code": code_digest(),
+                },
+            )
+            for split, numbers in splits_of(clips_per_genre).items()
+        }
+    )
+
+
+def _rows(numbers: list[int], duration_seconds: float, seed: int, code: str) -> Iterator[dict]:
+    for genre in GENRE_GENERATORS:
+        for number in numbers:
+            waveform = generate_clip(genre, (seed, number), duration_seconds, SAMPLING_RATE)
+            clip = f"generated/{genre}/{seed}/{number}"
+            yield {
+                "features": extract_features(waveform, SAMPLING_RATE).tolist(),
+                "label": genre,
+                "group": clip,
+                "clip": clip,
+                "source": "generated",
+            }
+
+
+def code_digest() -> str:
+    """Changes when what a row is made by changes."""
+    features = Path(modeling.__file__).parent
+    sources = [
+        *sorted(Path(__file__).parent.glob("*.py")),
+        features / "spectral.py",
+        features / "feature_extraction_genre_moe.py",
+    ]
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

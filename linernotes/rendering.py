@@ -1,0 +1,138 @@
+"""An answer of `predict` as the lines that the command line prints.
+
+`RENDERERS` has one function a family; a family without one is printed by `anything`, which knows only the shape of
+answers: text, numbers, lists, and probabilities by label.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from rich.text import Text
+
+RULE_WIDTH = 55
+COMMON_KEYS = ("model", "duration_seconds", "heard_seconds", "uncertain", "warnings", "timeline")
+
+
+class Marks(NamedTuple):
+    """The characters that pictures are made of."""
+
+    double_rule: str = "═"
+    rule: str = "─"
+    full: str = "█"
+    shade: str = "░"
+    square: str = "▪"
+    dot: str = "·"
+    note: str = "🎵 "
+
+
+ASCII_MARKS = Marks("=", "-", "#", ".", "*", ".", "")
+
+
+def printable(text: str, encoding: str = "utf-8") -> str:
+    """Text that is safe on a terminal of that encoding: control and unencodable characters as backslash escapes."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def render(answer: dict[str, Any], title: str, family: str, encoding: str = "utf-8") -> list[Text]:
+    """The lines for one recording.
+
+    Args:
+        answer: what `predict` gave, not an error.
+        title: the recording's name.
+        family: the model's `config.model_type`.
+        encoding: of where the lines are written; bars are drawn in ASCII where it is not a Unicode one.
+    """
+    marks = Marks() if encoding.lower().startswith("utf") else ASCII_MARKS
+    lines = [
+        Text(marks.double_rule * RULE_WIDTH, "dim"),
+        Text(f"{marks.note}{title}", "bold"),
+        Text(marks.double_rule * RULE_WIDTH, "dim"),
+        *RENDERERS.get(family, anything)(answer, marks),
+        *_timeline(answer.get("timeline", []), marks),
+        Text(marks.rule * RULE_WIDTH, "dim"),
+        *_closing(answer),
+        Text(marks.double_rule * RULE_WIDTH, "dim"),
+    ]
+    for line in lines:
+        line.plain = printable(line.plain, encoding)
+    return lines
+
+
+def genre(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
+    """A genre mixture of experts: the genre, every genre's probability, every expert's weight, largest first."""
+    uncertain = ", uncertain" if answer["uncertain"] else ""
+    verdict = f"{answer['predicted_genre'].upper()} ({answer['confidence']:.0%} confidence{uncertain})"
+    yield Text.assemble("Predicted genre : ", (verdict, "bold"))
+    yield Text(marks.rule * RULE_WIDTH, "dim")
+    yield Text("Genre probabilities:")
+    yield from _bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
+    yield Text("Expert gate weights:")
+    yield from _bars(answer["gate_weights"], 20, marks.square, marks.dot, "{:.2f}")
+
+
+def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator[Text]:
+    """Any family's answer: shares by label as bars, largest first; the rest as `key : value`."""
+    for key, value in answer.items():
+        name = indent + key.replace("_", " ")
+        if not indent and key in COMMON_KEYS:
+            continue
+        if isinstance(value, dict):
+            yield Text(f"{name}:")
+            if value and all(isinstance(share, float) and 0 <= share <= 1 for share in value.values()):
+                yield from _bars(value, 30, marks.full, marks.shade, "{:4.0%}", indent + "  ")
+            else:
+                yield from anything(value, marks, indent + "  ")
+        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            for number, item in enumerate(value, 1):
+                yield Text(f"{name} {number}:")
+                yield from anything(item, marks, indent + "  ")
+        else:
+            yield Text(f"{name} : {_value(value)}")
+
+
+RENDERERS: dict[str, Callable[[dict[str, Any], Marks], Iterator[Text]]] = {"genre_moe": genre}
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_value, value)) or "(none)"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _bars(
+    shares: dict[str, float], width: int, mark: str, rest: str, number: str, indent: str = "  "
+) -> Iterator[Text]:
+    longest = max(map(len, shares))
+    for label, share in sorted(shares.items(), key=lambda item: -item[1]):
+        filled = round(share * width)
+        bar = (mark * filled, "cyan"), (rest * (width - filled), "dim")
+        yield Text.assemble(f"{indent}{label:<{longest}} [", *bar, f"] {number.format(share)}")
+
+
+def _timeline(timeline: list[dict[str, Any]], marks: Marks) -> Iterator[Text]:
+    """One line a window: its span, what was said in words, and how confident that was."""
+    if timeline:
+        yield Text(marks.rule * RULE_WIDTH, "dim")
+        yield Text("Timeline:")
+    for window in timeline:
+        words = ", ".join(value for value in window.values() if isinstance(value, str))
+        confidence = f" {window['confidence']:.0%}" if "confidence" in window else ""
+        uncertain = ", uncertain" if window.get("uncertain") else ""
+        yield Text(
+            f"  {_clock(window['start_seconds'])}-{_clock(window['end_seconds'])}  {words}{confidence}{uncertain}"
+        )
+
+
+def _closing(answer: dict[str, Any]) -> Iterator[Text]:
+    heard, duration = _clock(answer["heard_seconds"]), _clock(answer["duration_seconds"])
+    yield Text(f"{answer['model']} heard {heard} of {duration}", "dim")
+    for warning in answer["warnings"]:
+        yield Text(f"warning: {warning}", "yellow")
+
+
+def _clock(seconds: float) -> str:
+    """61.25 -> 1:01.2; hours only where there are any."""
+    minutes, seconds = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"

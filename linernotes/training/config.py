@@ -1,0 +1,124 @@
+"""An experiment as a YAML file: `family`, `name`, and the blocks `model`, `data`, `training`; nothing unknown."""
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+from linernotes.training.recipes import recipe_for
+
+
+class ConfigError(ValueError):
+    """An experiment file says something that no recipe understands."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How any family is trained. The defaults are those of "Music Genre MoE".
+
+    Args:
+        epochs: passes over the training rows.
+        patience: epochs without a better `best_metric` before training stops; None runs them all.
+        best_metric: which validation figure chooses the epoch that is kept; None keeps the last epoch.
+        min_learning_rate: where the cosine of the learning rate ends.
+        folds: grouped cross-validation folds over the rows that have no test split of their own; 0 for none.
+        fold_seeds: repetitions of the cross-validation with other fold boundaries and other initial weights.
+    """
+
+    seed: int = 0
+    epochs: int = 120
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    min_learning_rate: float = 1e-5
+    warmup_ratio: float = 0.0
+    weight_decay: float = 1e-4
+    max_grad_norm: float = 1.0
+    gradient_accumulation_steps: int = 1
+    patience: int | None = 20
+    best_metric: str | None = "accuracy"
+    keep_checkpoints: int = 2
+    folds: int = 0
+    fold_seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training run, as its file and the command line say it."""
+
+    family: str
+    name: str
+    model: dict[str, Any]
+    data: Any
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+
+    @property
+    def recipe(self) -> ModuleType:
+        return recipe_for(self.family)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def load_experiment(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Experiment:
+    """Reads an experiment file; `overrides` are "block.key=value" with the value in YAML, as given by `--set`.
+
+    Raises:
+        ConfigError: a file that is not YAML or not an experiment, an unknown block or key, a bad override.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path} is not a file; experiments lie in configs/<family>/<variant>.yaml")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    for override in overrides:
+        _apply(document, override)
+    return parse_experiment(document)
+
+
+def parse_experiment(document: Any) -> Experiment:
+    """The experiment that a parsed YAML document describes. Raises ConfigError."""
+    if not isinstance(document, dict) or not isinstance(document.get("family"), str):
+        raise ConfigError("an experiment is a mapping with the keys family, name, model, data, training")
+    _refuse_unknown("the experiment", document, {"family", "name", "model", "data", "training"})
+    family = document["family"]
+    recipe = recipe_for(family)
+    model, data, training = (document.get(block) or {} for block in ("model", "data", "training"))
+    _refuse_unknown("model", model, {f.name for f in fields(recipe.Config)} | {"labels"})
+    return Experiment(
+        family=family,
+        name=document.get("name") or family.replace("_", "-"),
+        model=model,
+        data=_build("data", recipe.DataOptions, data),
+        training=_build("training", TrainingOptions, training),
+    )
+
+
+def _build(block: str, options: type, given: dict[str, Any]) -> Any:
+    _refuse_unknown(block, given, {f.name for f in fields(options)})
+    kinds = {f.name: f.type for f in fields(options)}
+    # YAML reads 3e-3 as text and 1 as an integer: both mean a number where a number is wanted
+    values = {key: float(value) if kinds[key] is float else value for key, value in given.items()}
+    return options(**values)
+
+
+def _refuse_unknown(where: str, given: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ConfigError(f"{where} has no key {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}")
+
+
+def _apply(document: Any, override: str) -> None:
+    keys, separator, text = override.partition("=")
+    block, dot, key = keys.strip().partition(".")
+    if not separator or not dot or not key:
+        raise ConfigError(
+            f"cannot read --set {override!r}; write block.key=value, such as training.learning_rate=0.001"
+        )
+    document.setdefault(block, {})
+    if not isinstance(document[block], dict):
+        raise ConfigError(f"cannot set {keys!r}: {block!r} is not a block; blocks are model, data and training")
+    document[block][key] = yaml.safe_load(text)

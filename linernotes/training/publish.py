@@ -1,0 +1,47 @@
+"""Puts a trained folder into models/, where the published ones lie.
+
+    python -m linernotes.training.publish runs/genre-moe/model models/genre-moe
+
+A published folder is a Hub repository as it stands: weights, configs, training facts, and its code as relative links
+into modeling/, so that there is one copy of every line and a clone's folder loads by AutoModel all the same.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import linernotes.modeling
+
+DATA_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "model.safetensors",
+    "training.json",
+    "training_log.jsonl",
+    "out_of_fold.json",
+)
+
+
+def publish(trained: str | Path, published: str | Path) -> None:
+    """Copies the data files of a trained folder and links the code files that it holds; stale code links are removed.
+
+    Raises FileNotFoundError where the folder is not a trained model.
+    """
+    trained, published = Path(trained), Path(published)
+    if not (trained / "model.safetensors").is_file():
+        raise FileNotFoundError(f"{trained} holds no model.safetensors; give the `model` folder of a training run")
+    published.mkdir(parents=True, exist_ok=True)
+    for name in DATA_FILES:
+        if (trained / name).is_file():
+            shutil.copyfile(trained / name, published / name)
+    code = Path(linernotes.modeling.__file__).parent
+    for stale in published.glob("*.py"):
+        if stale.is_symlink():
+            stale.unlink()
+    for source in trained.glob("*.py"):
+        (published / source.name).symlink_to(os.path.relpath(code / source.name, published))
+
+
+if __name__ == "__main__":
+    publish(*sys.argv[1:])

@@ -1,0 +1,290 @@
+"""Genre mixture of experts: generated songs, real feature rows, and the way they are mixed into batches.
+
+Sources: "Music Genre MoE" (generators, 120/30/30 split, hyper-parameters); GTZAN's statistics and musicnn taggrams.
+A row is raw: 59 `features` (NaN where the source has none), or a `taggram` (frames, 50); the model normalises.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset, concatenate_datasets
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from linernotes.corpora import gtzan
+from linernotes.corpora.generated import generated_set
+from linernotes.modeling.configuration_genre_moe import GenreMoeConfig as Config
+from linernotes.modeling.feature_extraction_genre_moe import FEATURE_GROUPS
+from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, taggram_statistics
+from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification as Model
+from linernotes.modeling.musicnn import MSD_TAGS
+from linernotes.training import teachers, triplets
+from linernotes.training.sampling import balanced_weights
+
+GENERATED = "generated"
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which rows, and how they are varied.
+
+    Args:
+        generated_per_genre: procedural clips a genre, split 4 : 1 : 1 (180 are 120 / 30 / 30); 0 for none.
+        generated_seconds: their length.
+        statistics, taggrams: names of the GTZAN folders in the data folders; None for none.
+        musicnn: weights file of the musicnn front end, made by `python -m linernotes.convert_musicnn`.
+        relabel: genres of the tables that count as one of the model's, such as {"metal": "rock"}.
+        real_share: share of real rows among the rows drawn by weight; None draws every row once an epoch.
+        artist_exponent: an artist counts (rows of the artist)^(1 - exponent) where rows are drawn by weight.
+        noise: standard deviation of Gaussian noise on the z-scores.
+        mixup: alpha of the Beta distribution by which two rows and their labels are mixed; 0 for none.
+        mask_chroma: share of the rows that lose their twelve chroma means, as the real tables have none.
+        min_crop_frames: taggrams are cut to a random stretch of at least so many seconds; None keeps them whole.
+        teacher: whether real rows are learned from a linear teacher's answers (`linernotes.training.teachers`).
+        teacher_strength, teacher_temperature: its C, and by what its logits are divided.
+        pretrain_epochs: epochs of triplet pre-training of each expert before the mixture is trained.
+    """
+
+    generated_per_genre: int = 0
+    generated_seconds: float = 10.0
+    statistics: str | None = None
+    taggrams: str | None = None
+    musicnn: str | None = None
+    relabel: dict[str, str] = field(default_factory=dict)
+    real_share: float | None = None
+    artist_exponent: float = 0.5
+    noise: float = 0.0
+    mixup: float = 0.0
+    mask_chroma: float = 0.0
+    min_crop_frames: int | None = None
+    teacher: bool = False
+    teacher_strength: float = 0.05
+    teacher_temperature: float = 2.0
+    pretrain_epochs: int = 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows by use. `train` = `uncrossed` + `crossed`; cross-validation holds out groups of `crossed` only."""
+
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+    crossed: Dataset | None
+    uncrossed: Dataset | None
+    sources: list[dict[str, Any]]
+
+
+def labels_of(experiment: Any) -> list[str]:
+    return list(experiment.model.get("labels") or Config.default_labels)
+
+
+def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
+    """The rows that the experiment names. Raises FileNotFoundError where a table is in none of the data folders."""
+    options: DataOptions = experiment.data
+    generated, sources = {}, []
+    if options.generated_per_genre:
+        generated = generated_set(options.generated_per_genre, options.generated_seconds, experiment.training.seed)
+        sources.append(
+            {
+                "name": "procedural generators of linernotes",
+                "licence": "Apache-2.0",
+                "rows": {split: len(rows) for split, rows in generated.items()},
+            }
+        )
+    real = real_rows(options, labels_of(experiment), data_dirs)
+    if real is not None:
+        name = options.statistics or options.taggrams
+        sources.append({"name": name, "licence": gtzan.LICENCE, "rows": {"all": len(real)}})
+    learned = [part for part in (generated.get("train"), real) if part is not None]
+    if not learned:
+        raise ValueError("the data block names no data; set generated_per_genre, statistics or taggrams")
+    return Data(
+        train=concatenate_datasets(learned),
+        validation=generated.get("validation"),
+        test=generated.get("test"),
+        crossed=real,
+        uncrossed=generated.get("train"),
+        sources=sources,
+    )
+
+
+def real_rows(options: DataOptions, labels: list[str], data_dirs: list[Path]) -> Dataset | None:
+    """Rows of the table that the options name, of genres that the model knows after renaming."""
+    if options.statistics:
+        rows = gtzan.load_statistics(find_folder(options.statistics, data_dirs))
+    elif options.taggrams:
+        rows = gtzan.load_taggrams(find_folder(options.taggrams, data_dirs))
+    else:
+        return None
+    genres = [options.relabel.get(label, label) for label in rows["label"]]
+    rows = rows.remove_columns(["label", "split"]).add_column("label", genres)
+    rows = rows.add_column("source", ["gtzan"] * len(rows))
+    return rows.select([index for index, genre in enumerate(genres) if genre in labels])
+
+
+def find_folder(name: str, data_dirs: list[Path]) -> Path:
+    for folder in data_dirs:
+        if (folder / name).is_dir():
+            return folder / name
+    places = ", ".join(map(str, data_dirs)) or "nowhere: give --data-dir"
+    raise FileNotFoundError(f"the data set {name!r} was not found; looked in {places}")
+
+
+def raw_features(rows: Dataset) -> np.ndarray:
+    """(rows, num_features), whole taggrams as their statistics."""
+    if "taggram" in rows.column_names:
+        return np.stack([statistics_of(np.asarray(taggram, np.float32)) for taggram in rows["taggram"]])
+    return np.asarray(rows["features"], np.float32)
+
+
+def statistics_of(taggram: np.ndarray) -> np.ndarray:
+    frames = torch.from_numpy(taggram)[None]
+    return taggram_statistics(frames, frames.new_ones(frames.shape[:2]))[0].numpy()
+
+
+def create_model(experiment: Any, rows: Dataset) -> Model:
+    """A fresh model whose normalisation is that of the rows it will learn from."""
+    features = raw_features(rows)
+    deviation = np.nanstd(features, axis=0)
+    labels = labels_of(experiment)
+    config = Config(
+        **{key: value for key, value in experiment.model.items() if key != "labels"},
+        id2label=dict(enumerate(labels)),
+        model_name=experiment.name,
+        feat_mean=np.nanmean(features, axis=0).tolist(),
+        feat_std=np.where(deviation > 1e-6, deviation, 1.0).tolist(),
+    )
+    model = Model(config)
+    if experiment.data.musicnn:
+        model.musicnn.load_state_dict(load_file(experiment.data.musicnn))
+    return model
+
+
+def training_view(rows: Dataset, experiment: Any) -> Dataset:
+    """Rows as `forward` takes them, taggrams cut to a random stretch."""
+    return view(rows, experiment, experiment.data.min_crop_frames)
+
+
+def row_weights(rows: Dataset, options: DataOptions) -> list[float] | None:
+    """How often each row is drawn; None for every row once an epoch."""
+    if options.real_share is None:
+        return None
+    shares = [1 - options.real_share if source == GENERATED else options.real_share for source in rows["source"]]
+    return balanced_weights(rows["label"], rows["group"], shares, options.artist_exponent)
+
+
+def plain_view(rows: Dataset, experiment: Any) -> Dataset:
+    """Rows as `forward` takes them, whole."""
+    return view(rows, experiment, None)
+
+
+def view(rows: Dataset, experiment: Any, min_crop_frames: int | None) -> Dataset:
+    label2id = {label: index for index, label in enumerate(labels_of(experiment))}
+    # taggrams are decoded once: a row of Arrow lists costs more than a training step
+    column = "taggram" if "taggram" in rows.column_names else "features"
+    decoded = [np.asarray(row, np.float32) for row in rows[column]]
+
+    def prepare(batch: dict[str, list]) -> dict[str, list]:
+        inputs = [decoded[index] for index in batch["index"]]
+        if column == "taggram":
+            inputs = [statistics_of(crop(taggram, min_crop_frames)) for taggram in inputs]
+        labels = [label2id[label] for label in batch["label"]]
+        return {"input_values": inputs, "labels": labels, "real": [source != GENERATED for source in batch["source"]]}
+
+    return rows.remove_columns(column).add_column("index", range(len(rows))).with_transform(prepare)
+
+
+def crop(taggram: np.ndarray, min_frames: int | None) -> np.ndarray:
+    """A random stretch of at least `min_frames` frames, the whole if None; by torch's generator, which a resume restores."""
+    if min_frames is None or len(taggram) <= min_frames:
+        return taggram
+    length = int(torch.randint(min_frames, len(taggram) + 1, ()))
+    start = int(torch.randint(0, len(taggram) - length + 1, ()))
+    return taggram[start : start + length]
+
+
+def batch_maker(model: Model, rows: Dataset, experiment: Any) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """What is done to a batch in training: missing chroma, mixup, noise, the teacher's answers in place of labels."""
+    options: DataOptions = experiment.data
+    teacher = teacher_of(rows, model, options) if options.teacher else None
+
+    def make(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        real = batch.pop("real")
+        z_scores, labels = model.normalise(batch["input_values"]), model.as_shares(batch["labels"])
+        if options.mask_chroma:
+            masked = torch.rand(len(z_scores), device=real.device) < options.mask_chroma
+            z_scores[:, FEATURE_GROUPS["chroma"]] *= ~masked[:, None]
+        if options.mixup:
+            share = torch.distributions.Beta(options.mixup, options.mixup).sample((len(real), 1)).to(real.device)
+            partner = partners(real)
+            z_scores = share * z_scores + (1 - share) * z_scores[partner]
+            labels = share * labels + (1 - share) * labels[partner]
+        if options.noise:
+            z_scores = z_scores + options.noise * torch.randn_like(z_scores)
+        batch |= {"labels": labels, "gate_labels": labels}
+        if teacher is not None:
+            answers = ((z_scores @ teacher[0] + teacher[1]) / options.teacher_temperature).softmax(-1)
+            batch["labels"] = torch.where(real[:, None], answers, labels)
+        return batch | {"input_values": z_scores * model.feat_std + model.feat_mean}
+
+    return make
+
+
+def partners(real: Tensor) -> Tensor:
+    """For each row of a batch another one of its own kind, at random: the teacher knows real rows only."""
+    partner = torch.arange(len(real), device=real.device)
+    for kind in (real, ~real):
+        members = kind.nonzero().squeeze(-1)
+        partner[members] = members[torch.randperm(len(members), device=real.device)]
+    return partner
+
+
+def teacher_of(rows: Dataset, model: Model, options: DataOptions) -> tuple[Tensor, Tensor]:
+    """Weights and bias of the linear teacher, fitted on the real rows among those that the model learns from."""
+    plain = rows.select([index for index, source in enumerate(rows["source"]) if source != GENERATED])
+    with torch.no_grad():
+        z_scores = model.normalise(torch.from_numpy(raw_features(plain))).cpu().numpy().astype(np.float64)
+    targets = np.array([model.config.label2id[label] for label in plain["label"]])
+    weights = np.array(row_weights(plain, replace(options, real_share=1.0)))
+    weights *= len(weights) / weights.sum()
+    if "taggram" in plain.column_names:
+        log_odds = TAGGRAM_STATISTICS.index("log-odds") * len(MSD_TAGS)
+        first = teachers.logistic(z_scores[:, :log_odds], targets, weights, options.teacher_strength)
+        second = teachers.shrinkage_lda(z_scores[:, log_odds:], targets, weights, shrinkage=0.2)
+        teacher = teachers.blend(first, second, share=0.35)
+    else:
+        teacher = teachers.logistic(z_scores, targets, weights, options.teacher_strength)
+    return tuple(
+        torch.tensor(part, dtype=torch.float32, device=model.device) for part in (teacher.weights, teacher.bias)
+    )
+
+
+def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
+    """Triplet pre-training of the experts, where the experiment asks for it."""
+    if experiment.data.pretrain_epochs:
+        features = torch.from_numpy(raw_features(rows)).to(model.device)
+        label2id = {label: index for index, label in enumerate(labels_of(experiment))}
+        labels = torch.tensor([label2id[label] for label in rows["label"]], device=model.device)
+        triplets.pretrain_experts(model, features, labels, experiment.data.pretrain_epochs)
+
+
+def baseline(known: Dataset, unknown: Dataset, labels: list[str]) -> np.ndarray:
+    """Probabilities (rows, labels) of plain logistic regression on the columns that the rows have, the figure to beat."""
+    columns = raw_features(known)
+    present = ~np.isnan(columns).all(0)
+    if "taggram" in known.column_names:
+        present[TAGGRAM_STATISTICS.index("log-odds") * len(MSD_TAGS) :] = False  # plain means and deviations
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
+    classifier.fit(columns[:, present], known["label"])
+    probabilities = np.zeros((len(unknown), len(labels)))
+    order = [labels.index(label) for label in classifier.classes_]
+    probabilities[:, order] = classifier.predict_proba(raw_features(unknown)[:, present])
+    return probabilities

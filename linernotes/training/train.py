@@ -1,0 +1,263 @@
+"""Training for every family: one experiment file in, one Hub folder out, by transformers' Trainer on accelerate.
+
+    linernotes train configs/genre_moe/five_genres.yaml --data-dir DATA
+    accelerate launch -m linernotes.training.train configs/genre_moe/five_genres.yaml --data-dir DATA
+
+A run folder holds `checkpoint-N/` (each a whole Hub folder, the optimiser beside it), `log.jsonl`, `experiment.json`,
+`out_of_fold.json` where the experiment asks for cross-validation, and `model/`: the trained, calibrated Hub folder.
+"""
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from datasets import Dataset, concatenate_datasets
+from torch.utils.data import DataLoader
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+
+from linernotes.corpora.splits import grouped_folds
+from linernotes.modeling.music_model import MusicModel
+from linernotes.training.calibration import choose_abstain_threshold, fit_temperature
+from linernotes.training.config import Experiment, load_experiment
+from linernotes.training.sampling import WeightedSampler
+
+
+class MusicTrainer(Trainer):
+    """transformers' Trainer with the family's way of drawing rows and of varying batches."""
+
+    def __init__(self, *, experiment: Experiment, rows: Dataset, **kwargs):
+        super().__init__(**kwargs)
+        self.row_weights = experiment.recipe.row_weights(rows, experiment.data)
+        self.make_batch = experiment.recipe.batch_maker(self.model, rows, experiment)
+
+    def _get_train_sampler(self, train_dataset=None):
+        if self.row_weights is None:
+            return super()._get_train_sampler(train_dataset)
+        return WeightedSampler(self.row_weights, self.args.seed)
+
+    def training_step(self, model, inputs, *args, **kwargs):
+        with torch.no_grad():
+            inputs = self.make_batch(self._prepare_inputs(inputs))
+        return super().training_step(model, inputs, *args, **kwargs)
+
+
+class JsonlLog(TrainerCallback):
+    """Every logged figure, one JSON object a line. A resumed run starts from what its checkpoint had seen."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            self.path.write_text("".join(json.dumps(record) + "\n" for record in state.log_history))
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if state.is_world_process_zero and state.log_history:
+            with self.path.open("a") as file:
+                file.write(json.dumps(state.log_history[-1]) + "\n")
+
+
+def train(
+    config: str | Path,
+    data_dirs: list[str | Path] | tuple[str | Path, ...] = (),
+    overrides: list[str] | tuple[str, ...] = (),
+    out: str | Path | None = None,
+    resume: bool = False,
+) -> Path:
+    """Trains the experiment of a config file and returns the finished Hub folder, RUN/model.
+
+    Args:
+        config: an experiment file, see `linernotes.training.config`.
+        data_dirs: folders in which the recipe looks for the data sets it names.
+        overrides: "block.key=value", over the file.
+        out: the run folder; runs/<name> by default.
+        resume: go on from the newest whole checkpoint of the run folder; the result is that of an unbroken run.
+
+    Raises:
+        ConfigError: the experiment is not one. FileNotFoundError: a data set is in none of the folders.
+    """
+    experiment = load_experiment(config, overrides)
+    recipe, options = experiment.recipe, experiment.training
+    run = Path(out or Path("runs") / experiment.name)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "experiment.json").write_text(json.dumps(experiment.as_dict(), indent=2))
+    started = time.monotonic()
+    data = recipe.load_data(experiment, [Path(folder) for folder in data_dirs])
+    held_out = cross_validate(experiment, data, run) if options.folds else None
+    model = fit(experiment, data.train, data.validation, run, options.seed, resume)
+    calibrate(model, held_out or answer_rows(model, data.validation, experiment))
+    folder = run / "model"
+    model.save_pretrained(folder)
+    if held_out:
+        (folder / "out_of_fold.json").write_text(json.dumps(held_out))
+    facts = training_facts(experiment, model, data.sources, time.monotonic() - started)
+    (folder / "training.json").write_text(json.dumps(facts, indent=2))
+    return folder
+
+
+def fit(
+    experiment: Experiment,
+    train_rows: Dataset,
+    validation_rows: Dataset | None,
+    run: Path,
+    seed: int,
+    resume: bool = False,
+    kept: bool = True,
+) -> MusicModel:
+    """One model trained on `train_rows`: the best epoch on `validation_rows` if the experiment asks, else the last.
+
+    A model that is not `kept` (a fold's) writes no checkpoints.
+    """
+    set_seed(seed)
+    recipe, options = experiment.recipe, experiment.training
+    model = recipe.create_model(experiment, train_rows)
+    checkpoint = last_whole_checkpoint(run) if resume else None
+    if not resume:
+        for stale in run.glob("checkpoint-*"):
+            shutil.rmtree(stale)
+    run.mkdir(parents=True, exist_ok=True)
+    callbacks: list[TrainerCallback] = [JsonlLog(run / "log.jsonl")]
+    if options.patience is not None and options.best_metric is not None:
+        callbacks.append(EarlyStoppingCallback(options.patience))
+    trainer = MusicTrainer(
+        experiment=experiment,
+        rows=train_rows,
+        model=model,
+        args=training_arguments(experiment, run, seed, validation_rows is not None, kept),
+        train_dataset=recipe.training_view(train_rows, experiment),
+        eval_dataset=recipe.plain_view(validation_rows, experiment) if validation_rows is not None else None,
+        compute_metrics=lambda predicted: {"accuracy": accuracy_of(predicted)},
+        callbacks=callbacks,
+    )
+    if checkpoint is None:
+        recipe.pretrain(model, train_rows, experiment)
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return model.eval()
+
+
+def training_arguments(experiment: Experiment, run: Path, seed: int, validated: bool, kept: bool) -> TrainingArguments:
+    options = experiment.training
+    chosen = validated and options.best_metric is not None
+    return TrainingArguments(
+        output_dir=str(run),
+        seed=seed,
+        num_train_epochs=options.epochs,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=256,
+        gradient_accumulation_steps=options.gradient_accumulation_steps,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        max_grad_norm=options.max_grad_norm,
+        warmup_steps=options.warmup_ratio,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr": options.min_learning_rate},
+        eval_strategy="epoch" if validated else "no",
+        logging_strategy="epoch",
+        save_strategy="epoch" if kept else "no",
+        save_total_limit=options.keep_checkpoints,
+        load_best_model_at_end=chosen,
+        metric_for_best_model=f"eval_{options.best_metric}" if chosen else None,
+        greater_is_better=options.best_metric != "loss" if chosen else None,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        report_to=[],
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+    )
+
+
+def last_whole_checkpoint(run: Path) -> Path | None:
+    """The newest checkpoint written to its end (the Trainer writes trainer_state.json last); broken ones are removed."""
+    whole = []
+    for folder in run.glob("checkpoint-*"):
+        try:
+            step = json.loads((folder / "trainer_state.json").read_text())["global_step"]
+        except (FileNotFoundError, json.JSONDecodeError, KeyError):
+            shutil.rmtree(folder)  # the run was killed while writing it
+        else:
+            whole.append((step, folder))
+    return max(whole)[1] if whole else None
+
+
+def accuracy_of(predicted: Any) -> float:
+    logits = predicted.predictions[0] if isinstance(predicted.predictions, tuple) else predicted.predictions
+    return float((logits.argmax(-1) == predicted.label_ids).mean())
+
+
+def answer_rows(model: MusicModel, rows: Dataset, experiment: Experiment) -> dict[str, Any]:
+    """What a model says of rows, JSON-ready: logits, the readings, and the rows' label, group, clip, source."""
+    view = experiment.recipe.plain_view(rows, experiment)
+    answers: dict[str, list] = {}
+    with torch.inference_mode():
+        for batch in DataLoader(view, batch_size=256):
+            outputs = model.eval()(batch["input_values"].to(model.device))
+            for name, tensor in {"logits": outputs.logits, **model.readings(outputs)}.items():
+                answers.setdefault(name, []).extend(tensor.float().cpu().tolist())
+    return answers | {column: list(rows[column]) for column in ("label", "group", "clip", "source")}
+
+
+def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, Any]:
+    """Every row of `data.crossed` answered by models that never met its group (artist); all else is always learned.
+
+    Beside the model's answers stand those of the recipe's plain baseline, fitted on the same folds.
+    """
+    recipe, options = experiment.recipe, experiment.training
+    rows, parts = data.crossed, []
+    for repetition in range(options.fold_seeds):
+        seed = options.seed + repetition
+        fold_of_row = grouped_folds(rows["label"], rows["group"], options.folds, seed)
+        for number in range(options.folds):
+            known, unknown = (
+                rows.select(np.flatnonzero(part)) for part in (fold_of_row != number, fold_of_row == number)
+            )
+            learned_rows = concatenate_datasets([data.uncrossed, known]) if data.uncrossed is not None else known
+            model = fit(experiment, learned_rows, None, run / f"fold-{repetition}-{number}", seed, kept=False)
+            part = answer_rows(model, unknown, experiment)
+            part["baseline"] = recipe.baseline(known, unknown, model.config.labels).tolist()
+            part["repetition"] = [repetition] * len(unknown)
+            parts.append(part)
+    return {name: [value for part in parts for value in part[name]] for name in parts[0]}
+
+
+def calibrate(model: MusicModel, held_out: dict[str, Any]) -> None:
+    """Temperature and abstention threshold, from answers on rows that the model (or its fold) has not learned from."""
+    labels = np.array([model.config.label2id[label] for label in held_out["label"]])
+    logits = np.array(held_out["logits"])
+    model.config.temperature = round(fit_temperature(logits, labels), 4)
+    probabilities = torch.tensor(logits / model.config.temperature).softmax(-1).numpy()
+    model.config.abstain_below = round(choose_abstain_threshold(probabilities, labels), 4)
+
+
+def training_facts(
+    experiment: Experiment, model: MusicModel, sources: list[dict[str, Any]], seconds: float
+) -> dict[str, Any]:
+    """How the weights came to be, for the card: experiment, data and licences, duration, machine, versions, commit."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "experiment": experiment.as_dict(),
+        "data": sources,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "duration_seconds": round(seconds, 1),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {model.device.type}",
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        "commit": commit or None,
+    }
+
+
+if __name__ == "__main__":
+    from linernotes.cli import main
+
+    main(["train", *sys.argv[1:]])

@@ -1,0 +1,71 @@
+"""Configuration of the genre mixture of experts ("Music Genre MoE"), with the published layer sizes as defaults."""
+
+import math
+from typing import ClassVar
+
+from huggingface_hub.dataclasses import strict
+
+from .music_model import MusicConfig
+
+
+@strict
+class GenreMoeConfig(MusicConfig):
+    """`GenreMoeConfig()` is the published five-genre model over 59 features; everything else is an option.
+
+    Args:
+        num_features: length of one feature row; for a temporal encoder, features per frame.
+        feat_mean, feat_std: z-score statistics of the training rows, one number a feature (0 and 1 until trained).
+        frontend: "none" takes feature rows; "musicnn" hears log-mel patches and takes statistics of its tags.
+        encoder_type: "mlp" for feature rows; "cnn" or "lstm" for frames in time, (batch, frames, num_features).
+        num_experts: one expert a genre by default; any other number works, without gate alignment.
+        top_k: only the k experts with the largest gate are run; None runs all.
+        gate_noise: standard deviation of the Gaussian noise on the gate logits while training.
+        load_balance_weight, entropy_weight, label_smoothing: the loss as published.
+        gate_alignment_weight: cross-entropy between the gate and the genre: the remedy for expert collapse.
+        mutual_information_weight: rewards gates that are sharp for a song and even over songs.
+    """
+
+    model_type = "genre_moe"
+    default_labels: ClassVar[tuple[str, ...]] = ("jazz", "blues", "rock", "pop", "classical")
+
+    num_features: int = 59
+    feat_mean: list | tuple | None = None
+    feat_std: list | tuple | None = None
+    frontend: str = "none"
+    encoder_type: str = "mlp"
+    hidden_size: int = 128
+    num_experts: int = 5
+    expert_hidden_size: int = 64
+    expert_output_size: int = 32
+    top_k: int | None = None
+    gate_noise: float = 0.1
+    dropout: float = 0.3
+    label_smoothing: float = 0.1
+    load_balance_weight: float = 0.05
+    entropy_weight: float = 0.01
+    gate_alignment_weight: float = 0.0
+    mutual_information_weight: float = 0.0
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs):
+        self.feat_mean = list(self.feat_mean) if self.feat_mean is not None else [0.0] * self.num_features
+        self.feat_std = list(self.feat_std) if self.feat_std is not None else [1.0] * self.num_features
+        super().__post_init__(**kwargs)
+
+    def validate_mixture(self):
+        """Runs on construction and on saving."""
+        for name, allowed in (("frontend", ("none", "musicnn")), ("encoder_type", ("mlp", "cnn", "lstm"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}")
+        for name in ("num_features", "num_experts", "hidden_size", "expert_hidden_size", "expert_output_size"):
+            if not 1 <= getattr(self, name) <= 65_536:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed are 1 to 65,536")
+        if self.top_k is not None and not 1 <= self.top_k <= self.num_experts:
+            raise ValueError(f"top_k is {self.top_k}; allowed are 1 to {self.num_experts} (num_experts), or None")
+        for name, low in (("feat_mean", -math.inf), ("feat_std", 0.0)):
+            values = getattr(self, name)
+            if len(values) != self.num_features or not all(low < v < math.inf for v in values):
+                raise ValueError(
+                    f"{name} has {len(values)} numbers; it must have {self.num_features} (num_features), "
+                    f"all finite{' and above 0' if name == 'feat_std' else ''}"
+                )

@@ -1,0 +1,310 @@
+"""Mixture of experts for music genre: a shared encoder, one small expert a genre, and a gate that says who is heard.
+
+Source: "Music Genre MoE", whose tables fix every layer size and the loss. Its gate collapsed onto one or two experts;
+here it may be aligned with the genres (`gate_alignment_weight`), and the gate weights are an answer of their own.
+Shapes: feature rows (batch, num_features); log-mel patches (batch, patches, 187, 96); gate weights (batch, experts).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+from transformers.utils.generic import can_return_tuple
+
+from .configuration_genre_moe import GenreMoeConfig
+from .feature_extraction_genre_moe import FEATURE_GROUPS, FEATURE_NAMES, FRAME_FEATURE_NAMES, GenreMoeFeatureExtractor
+from .mixture import ConvEncoder, GatingNetwork, GenreExpert, LstmEncoder, gate_losses, masked_mean, mlp_encoder
+from .music_model import MusicModel, unbatch
+from .musicnn import MSD_TAGS, MusicnnTagger
+
+TAGGRAM_STATISTICS = ("mean", "deviation", "log-odds")
+
+
+@dataclass
+class GenreMoeOutput(ModelOutput):
+    """
+    loss: scalar, when labels are given.
+    logits: (batch, num_labels), divided by the temperature in eval mode.
+    gate_weights: (batch, num_experts), each row sums to 1.
+    expert_outputs: (batch, num_experts, expert_output_size); zero for experts that top-k routing left out.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    gate_weights: Tensor | None = None
+    expert_outputs: Tensor | None = None
+
+
+def taggram_statistics(taggrams: Tensor, mask: Tensor) -> Tensor:
+    """Tags in time (batch, frames, tags) -> (batch, 3 * tags): mean, standard deviation, and mean of the log-odds.
+
+    A tag at 0.001 and one at 0.01 are ten times apart: the log-odds keep what the probability hides.
+    """
+    mean = masked_mean(taggrams, mask)
+    variance = masked_mean((taggrams - mean[:, None]) ** 2, mask)
+    log_odds = ((taggrams + 1e-3) / (1 - taggrams + 1e-3)).log()
+    return torch.cat([mean, variance.clamp(min=0).sqrt(), masked_mean(log_odds, mask)], dim=-1)
+
+
+class GenreMoeForAudioClassification(MusicModel):
+    """Genre of a recording, or of its feature rows, with the weight that each genre's expert had in the answer."""
+
+    config_class = GenreMoeConfig
+
+    def __init__(self, config: GenreMoeConfig):
+        super().__init__(config)
+        if config.gate_alignment_weight and config.num_experts != config.num_labels:
+            raise ValueError(
+                f"gate_alignment_weight needs one expert a genre, got {config.num_experts} experts for "
+                f"{config.num_labels} genres: make them equal or set gate_alignment_weight to 0"
+            )
+        self.register_buffer("feat_mean", torch.tensor(config.feat_mean))
+        self.register_buffer("feat_std", torch.tensor(config.feat_std))
+        if config.frontend == "musicnn":
+            self.musicnn = MusicnnTagger()
+        self.encoder = {"mlp": mlp_encoder, "cnn": ConvEncoder, "lstm": LstmEncoder}[config.encoder_type](config)
+        self.experts = nn.ModuleList(GenreExpert(config) for _ in range(config.num_experts))
+        self.gate = GatingNetwork(config)
+        self.classifier = nn.Sequential(
+            nn.Linear(config.expert_output_size, 64),
+            nn.GELU(),
+            nn.Dropout(config.dropout / 2),
+            nn.Linear(64, config.num_labels),
+        )
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, (nn.Linear, nn.Conv1d)):  # torch's own defaults, from which the published model learned
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            init.uniform_(module.bias, -bound, bound)
+        if module is self:
+            init.copy_(self.feat_mean, torch.tensor(self.config.feat_mean))
+            init.copy_(self.feat_std, torch.tensor(self.config.feat_std))
+
+    @cached_property
+    def feature_extractor(self) -> GenreMoeFeatureExtractor:
+        if self.config.frontend == "musicnn":
+            feature_type = "mel_patches"
+        else:
+            feature_type = "statistics" if self.config.encoder_type == "mlp" else "frames"
+        return GenreMoeFeatureExtractor(feature_type=feature_type, sampling_rate=self.config.sampling_rate)
+
+    # The network
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_values: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        gate_labels: Tensor | None = None,
+        **kwargs,
+    ) -> GenreMoeOutput:
+        """
+        Args:
+            input_values: what the feature extractor makes: raw feature rows (batch, num_features), NaN where a feature
+                is missing; frames (batch, frames, num_features); for the musicnn front end log-mel patches
+                (batch, patches, 187, 96), taggrams (batch, frames, 50) or their statistics (batch, num_features).
+            attention_mask: (batch, frames or patches), 1 where there is something to hear; all ones by default.
+            labels: (batch,) class indices, or (batch, num_labels) probabilities.
+            gate_labels: the same for the alignment of the gate, where a teacher's answers are the labels.
+        """
+        features = self.features(input_values, attention_mask)
+        output = self.mix(self.normalise(features), attention_mask)
+        if labels is not None:
+            output.loss = self.loss(output, labels, labels if gate_labels is None else gate_labels)
+        return output
+
+    def mix(self, normalised: Tensor, attention_mask: Tensor | None = None) -> GenreMoeOutput:
+        """The network behind the features: encoder, gate, experts, classifier, on z-scores."""
+        hidden_states = self.encode(normalised, attention_mask)
+        gate_weights = self.route(hidden_states)
+        expert_outputs = self.consult(hidden_states, gate_weights)
+        logits = self.classifier((gate_weights[..., None] * expert_outputs).sum(1))
+        if not self.training:
+            logits = logits / self.config.temperature
+        return GenreMoeOutput(logits=logits, gate_weights=gate_weights, expert_outputs=expert_outputs)
+
+    def features(self, input_values: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Raw features of any form that `forward` takes: (batch, num_features), or (batch, frames, num_features)."""
+        if self.config.frontend == "musicnn":
+            if input_values.dim() == 4:
+                input_values = self.musicnn(input_values.flatten(0, 1)).unflatten(0, input_values.shape[:2])
+            if input_values.dim() == 3 and self.config.encoder_type == "mlp":
+                mask = input_values.new_ones(input_values.shape[:2]) if attention_mask is None else attention_mask
+                input_values = taggram_statistics(input_values, mask)
+        return input_values
+
+    def normalise(self, features: Tensor) -> Tensor:
+        """z-scores; a missing (NaN) feature counts as the mean."""
+        normalised = (features.float() - self.feat_mean.float()) / self.feat_std.float()
+        return normalised.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).to(self.classifier[0].weight.dtype)
+
+    def encode(self, normalised: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        if self.config.encoder_type == "mlp":
+            return self.encoder(normalised)
+        mask = normalised.new_ones(normalised.shape[:2]) if attention_mask is None else attention_mask
+        return self.encoder(normalised, mask.to(normalised.dtype))
+
+    def route(self, hidden_states: Tensor) -> Tensor:
+        """Gate weights (batch, num_experts); with top-k routing the rest are exactly zero and the k sum to 1."""
+        weights = self.gate(hidden_states)
+        if self.config.top_k is None:
+            return weights
+        kept, chosen = weights.topk(self.config.top_k, dim=-1)
+        return torch.zeros_like(weights).scatter(-1, chosen, kept / kept.sum(-1, keepdim=True))
+
+    def consult(self, hidden_states: Tensor, gate_weights: Tensor) -> Tensor:
+        """Expert outputs (batch, num_experts, expert_output_size); an expert hears only the rows routed to it."""
+        if self.config.top_k is None:
+            return torch.stack([expert(hidden_states) for expert in self.experts], dim=1)
+        outputs = hidden_states.new_zeros(len(hidden_states), len(self.experts), self.config.expert_output_size)
+        for index, expert in enumerate(self.experts):
+            rows = gate_weights[:, index].nonzero().squeeze(-1)
+            if len(rows):
+                outputs[rows, index] = expert(hidden_states[rows])
+        return outputs
+
+    def loss(self, output: GenreMoeOutput, labels: Tensor, gate_labels: Tensor) -> Tensor:
+        """Cross-entropy with label smoothing, and what the loss asks of the gate."""
+        classification = F.cross_entropy(
+            output.logits, self.as_shares(labels), label_smoothing=self.config.label_smoothing
+        )
+        return classification + gate_losses(self.config, output.gate_weights, self.as_shares(gate_labels))
+
+    def as_shares(self, labels: Tensor) -> Tensor:
+        """Class indices (batch,) as probabilities (batch, num_labels); probabilities stay as they are."""
+        return labels if labels.is_floating_point() else F.one_hot(labels, self.config.num_labels).float()
+
+    # What it says
+
+    def readings(self, outputs: GenreMoeOutput) -> dict[str, Tensor]:
+        return {"probabilities": outputs.logits.softmax(-1), "gate_weights": outputs.gate_weights}
+
+    def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
+        probabilities = dict(zip(self.config.labels, map(float, reading["probabilities"]), strict=True))
+        predicted = max(probabilities, key=probabilities.get)
+        return {
+            "predicted_genre": predicted,
+            "confidence": probabilities[predicted],
+            "uncertain": probabilities[predicted] < self.config.abstain_below,
+            "probabilities": probabilities,
+            "gate_weights": dict(zip(self.expert_names, map(float, reading["gate_weights"]), strict=True)),
+        }
+
+    @property
+    def expert_names(self) -> list[str]:
+        """The genres, where there is one expert for each."""
+        if self.config.num_experts == self.config.num_labels:
+            return self.config.labels
+        return [f"expert_{index + 1}" for index in range(self.config.num_experts)]
+
+    def predict(self, audio: Any, *, already_normalised: bool = True, sampling_rate: int | None = None, **options):
+        """As `MusicModel.predict`; also answers feature rows, (num_features,) or (batch, num_features).
+
+        An array without `sampling_rate` whose last axis is the number of features is features: z-scores by default, raw
+        ones (NaN where missing) with already_normalised=False. The musicnn front end takes taggrams instead,
+        (frames, 50) or a list of them. One row gives one answer, several a list.
+        """
+        features = self._as_features(audio, already_normalised) if sampling_rate is None else None
+        if features is None:
+            return super().predict(audio, sampling_rate=sampling_rate, **options)
+        self._refuse_random_weights()
+        with self._listening():
+            rows = unbatch(self.readings(self(features)))
+        answers = [{"model": self.config.model_name, **self.decode(row)} for row in rows]
+        return answers if len(answers) > 1 or isinstance(audio, (list, tuple)) else answers[0]
+
+    def _as_features(self, audio: Any, already_normalised: bool) -> Tensor | None:
+        """Raw feature rows (batch, num_features) where `audio` is features or taggrams, None where it is sound."""
+        width = len(MSD_TAGS) if self.config.frontend == "musicnn" else self.config.num_features
+        items = list(audio) if isinstance(audio, (list, tuple)) else [audio]
+        if self.config.encoder_type != "mlp" or not all(isinstance(item, (np.ndarray, Tensor)) for item in items):
+            return None
+        tensors = [torch.as_tensor(item, dtype=torch.float32, device=self.device) for item in items]
+        if not tensors or any(tensor.dim() == 0 or tensor.shape[-1] != width for tensor in tensors):
+            return None
+        if self.config.frontend == "musicnn":
+            taggrams = [tensor if tensor.dim() == 3 else torch.atleast_2d(tensor)[None] for tensor in tensors]
+            return torch.cat([self.features(taggram) for taggram in taggrams])
+        rows = torch.cat([torch.atleast_2d(tensor) for tensor in tensors])
+        return rows * self.feat_std + self.feat_mean if already_normalised else rows
+
+    # What the answer rests on
+
+    @property
+    def feature_names(self) -> list[str]:
+        if self.config.frontend == "musicnn" and self.config.encoder_type == "mlp":
+            return [f"{tag} {statistic}" for statistic in TAGGRAM_STATISTICS for tag in MSD_TAGS]
+        for names in (FEATURE_NAMES, FRAME_FEATURE_NAMES, MSD_TAGS):
+            if len(names) == self.config.num_features:
+                return list(names)
+        return [f"feature_{index + 1}" for index in range(self.config.num_features)]
+
+    def attribute(self, features: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Gradient x input of the winning genre's logit: (batch, num_features), summed over frames where there are any.
+
+        The input is the z-score, so a feature at the mean of the training songs counts nothing.
+        """
+        normalised = self.normalise(features).detach().requires_grad_()
+        logits = self.mix(normalised, attention_mask).logits
+        (gradient,) = torch.autograd.grad(logits.amax(-1).sum(), normalised)
+        attribution = (gradient * normalised).detach()
+        return attribution if attribution.dim() == 2 else attribution.sum(1)
+
+    def explain(self, audio: Any, *, sampling_rate: int | None = None) -> dict[str, Any]:
+        """What the answer rests on: gate weights, and per feature its value, z-score and attribution, strongest first.
+
+        `groups` sums the absolute attributions of each feature group, as shares of 1. One recording; raises AudioError.
+        """
+        features, attributions, shares = [], [], []
+        with self._listening(gradients=True):
+            for window in self._split(audio, sampling_rate):
+                inputs = self.feature_extractor(
+                    window.samples, sampling_rate=self.config.sampling_rate, return_tensors="pt"
+                ).to(self.device)
+                with torch.no_grad():
+                    heard = self.features(**inputs)
+                attributions.append(self.attribute(heard, inputs.get("attention_mask")))
+                features.append(heard if heard.dim() == 2 else heard.mean(1))
+                shares.append(window.new_seconds)
+        weights = torch.tensor(shares, device=self.device) / sum(shares)
+        mean_features, attribution = (weights @ torch.cat(rows).float() for rows in (features, attributions))
+        z_scores = self.normalise(mean_features)
+        strongest = attribution.abs().argsort(descending=True).tolist()
+        return {
+            **self.predict(audio, sampling_rate=sampling_rate),
+            "groups": self._group_shares(attribution),
+            "features": [
+                {
+                    "name": self.feature_names[i],
+                    "value": float(mean_features[i]),
+                    "z_score": float(z_scores[i]),
+                    "attribution": float(attribution[i]),
+                }
+                for i in strongest
+            ],
+        }
+
+    def _group_shares(self, attribution: Tensor) -> dict[str, float]:
+        if self.feature_names == list(FEATURE_NAMES):
+            groups = FEATURE_GROUPS
+        elif self.config.frontend == "musicnn" and self.config.encoder_type == "mlp":
+            starts = range(0, self.config.num_features, len(MSD_TAGS))
+            groups = {
+                f"tag {name}": slice(i, i + len(MSD_TAGS)) for name, i in zip(TAGGRAM_STATISTICS, starts, strict=True)
+            }
+        else:
+            groups = {name: slice(i, i + 1) for i, name in enumerate(self.feature_names)}
+        strength = attribution.abs()
+        return {name: float(strength[part].sum() / strength.sum().clamp(min=1e-12)) for name, part in groups.items()}

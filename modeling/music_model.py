@@ -1,0 +1,296 @@
+"""What every model of the collection shares: a config, registration with the Auto classes, and `predict`.
+
+`predict` is one pipeline for all families: read -> window -> forward -> merge -> decode. A family says only which
+feature extractor it hears with, what a forward pass yields for one window (`readings`) and what that means (`decode`).
+Conventions: waveforms are mono float32 (samples,) at `config.sampling_rate`; times are seconds from the start.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from itertools import islice
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from .audio import AudioError, describe, stream_audio
+from .windows import Window, merge, split
+
+SILENCE_RANGE = 1e-4  # peak to peak, full scale 1: below 16-bit dither nothing can be told from the sound
+
+
+@strict
+class MusicConfig(PreTrainedConfig):
+    """Fields that all families share. Everything `predict` needs stands in config.json.
+
+    Args:
+        model_name: the published name, repeated in every answer.
+        sampling_rate: rate in Hz at which the model hears.
+        window_seconds: length of one window; a longer recording is heard window by window.
+        min_seconds: anything shorter is refused (AudioError `too_short`).
+        short_seconds: anything shorter gets a warning beside its answer.
+        temperature: divides the logits in eval mode; fitted on validation data (Guo et al. 2017, arXiv 1706.04599).
+        abstain_below: the answer is `uncertain` where the top probability is lower.
+    """
+
+    default_labels: ClassVar[tuple[str, ...]] = ()
+
+    model_name: str = ""
+    sampling_rate: int = 22050
+    window_seconds: float = 30.0
+    min_seconds: float = 1.0
+    short_seconds: float = 5.0
+    temperature: float = 1.0
+    abstain_below: float = 0.0
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.register_for_auto_class()
+
+    def __post_init__(self, **kwargs):
+        if self.id2label is None and kwargs.get("num_labels") in (None, len(self.default_labels)):
+            self.id2label = dict(enumerate(self.default_labels))
+        if self.id2label:
+            self.label2id = {label: int(index) for index, label in self.id2label.items()}
+        self.model_name = self.model_name or self.model_type.replace("_", "-")
+        super().__post_init__(**kwargs)
+
+    def validate_listening(self):
+        """Runs on construction and on saving: numbers that no recording could be heard with are refused."""
+        if not self.temperature > 0 or not np.isfinite(self.temperature):
+            raise ValueError(f"temperature is {self.temperature}; it must be finite and above 0 (1.0 changes nothing)")
+        if not 4000 <= self.sampling_rate <= 768_000:
+            raise ValueError(f"sampling_rate is {self.sampling_rate} Hz; allowed are 4,000 to 768,000 Hz")
+        if not 0 < self.min_seconds <= self.window_seconds:
+            raise ValueError(
+                f"min_seconds is {self.min_seconds} and window_seconds {self.window_seconds}; "
+                "both must be above 0, and the first not above the second"
+            )
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in the order of the logits."""
+        return [self.id2label[index] for index in range(self.num_labels)]
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """Our own fields and the labels are written out even where they are defaults: a reader needs no source code."""
+        everything = self.to_dict()
+        inherited = {f.name for f in fields(PreTrainedConfig)} - {"id2label", "label2id"}
+        own = {f.name for f in fields(self)} - inherited
+        written = {**super().to_diff_dict(), **{name: everything[name] for name in sorted(own)}}
+        written.pop("_name_or_path", None)  # a local path says nothing to others
+        return written
+
+
+@dataclass
+class Hearing:
+    """What has been heard of one recording so far."""
+
+    path: str | None
+    readings: list[dict[str, np.ndarray]] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    lowest: float = np.inf
+    highest: float = -np.inf
+    error: AudioError | None = None
+
+    def note(self, window: Window) -> None:
+        self.lowest = min(self.lowest, float(window.samples.min()))
+        self.highest = max(self.highest, float(window.samples.max()))
+
+    def add(self, window: Window, reading: dict[str, np.ndarray]) -> None:
+        self.readings.append(reading)
+        self.spans.append((window.start_seconds, window.end_seconds))
+        self.weights.append(window.new_seconds)
+
+    @property
+    def duration_seconds(self) -> float:
+        return self.spans[-1][1]
+
+    @property
+    def silent(self) -> bool:
+        return self.highest - self.lowest < SILENCE_RANGE
+
+
+def unbatch(readings: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
+    """Tensors (batch, ...) by name -> for each item of the batch its arrays by name."""
+    arrays = {name: tensor.float().cpu().numpy() for name, tensor in readings.items()}
+    return [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
+
+
+class MusicModel(PreTrainedModel):
+    """A published model: loads by `AutoModel.from_pretrained(repo, trust_remote_code=True)`, answers by `predict`."""
+
+    config_class = MusicConfig
+    base_model_prefix = ""
+    main_input_name = "input_values"
+    auto_classes: ClassVar[tuple[str, ...]] = ("AutoModel", "AutoModelForAudioClassification")
+    missing_keys: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.register_for_auto_class(cls.auto_classes[-1])
+
+    # What a family says of itself
+
+    @cached_property
+    def feature_extractor(self):
+        """The extractor that makes `forward`'s inputs of waveforms at `config.sampling_rate`."""
+        raise NotImplementedError(f"{type(self).__name__} names no feature extractor")
+
+    def readings(self, outputs: ModelOutput) -> dict[str, torch.Tensor]:
+        """What of a forward pass may be averaged over windows: tensors of shape (batch, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what may be averaged over windows")
+
+    def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
+        """One recording's (or window's) averaged readings, without the batch axis, as the family's answer."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its readings mean")
+
+    # Saving and loading
+
+    def save_pretrained(self, save_directory, **kwargs):
+        """Writes a whole Hub repository: weights, code, the config with every Auto class, the extractor's config."""
+        module = type(self).__module__.rsplit(".", 1)[-1]
+        self.config.auto_map = {auto: f"{module}.{type(self).__name__}" for auto in self.auto_classes}
+        super().save_pretrained(save_directory, **kwargs)
+        if kwargs.get("is_main_process", True):
+            self.feature_extractor.save_pretrained(save_directory)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info=False, **kwargs):
+        """As transformers', with two checks: random weights are remembered, statistics are those of the config."""
+        model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
+        model.missing_keys = tuple(sorted(info["missing_keys"]))
+        model.check_statistics(str(pretrained_model_name_or_path))
+        return (model, info) if output_loading_info else model
+
+    def check_statistics(self, origin: str) -> None:
+        """Raises ValueError where a buffer differs from the list of the same name in the config."""
+        for name, buffer in self.named_buffers():
+            listed = getattr(self.config, name, None)
+            if listed is None or buffer.dtype != torch.float32 or name in self.missing_keys:
+                continue
+            if not np.allclose(buffer.cpu().numpy(), np.asarray(listed, np.float32), rtol=1e-5, atol=1e-7):
+                raise ValueError(
+                    f"{origin}: `{name}` in config.json differs from the same buffer in the weights; "
+                    "they must be equal: the folder mixes two exports, download or export it again"
+                )
+
+    # Asking
+
+    def predict(
+        self,
+        audio: Any,
+        *,
+        sampling_rate: int | None = None,
+        timeline: bool = False,
+        batch_size: int = 8,
+        errors: str = "raise",
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Listens to whole recordings and says what it hears, in plain JSON types.
+
+        Args:
+            audio: a path, bytes, a binary file object, an array or tensor (samples,) or (channels, samples) with
+                `sampling_rate`, a dict {"array", "sampling_rate"} or {"path", "bytes"}; or a list of any of these.
+            sampling_rate: rate in Hz of a bare array.
+            timeline: adds `timeline`, one answer per window with `start_seconds` and `end_seconds`.
+            batch_size: windows per forward pass; changes speed and memory, not the answer.
+            errors: "raise", or "record" to put {"error": {"code", "message", "path"}} in the place of a bad recording.
+
+        Returns:
+            the answer, or for a list the answers in order. Beside the family's own keys: `model`, `duration_seconds`,
+            `heard_seconds`, `uncertain`, `warnings`.
+
+        Raises:
+            AudioError: a recording cannot be read, with `.code` and `.path`; not with errors="record".
+            ValueError: an argument is out of range, or weights were missing when the model was loaded.
+        """
+        if errors not in ("raise", "record"):
+            raise ValueError(f"errors is {errors!r}; allowed are 'raise' and 'record'")
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
+        self._refuse_random_weights()
+        sources = list(audio) if isinstance(audio, (list, tuple)) else [audio]
+        hearings = [Hearing(describe(source)) for source in sources]
+        windows = self._windows(sources, hearings, sampling_rate, errors)
+        with self._listening():
+            while batch := list(islice(windows, batch_size)):
+                for (hearing, window), reading in zip(batch, self._read([w.samples for _, w in batch]), strict=True):
+                    hearing.add(window, reading)
+        answers = [self._answer(hearing, timeline) for hearing in hearings]
+        return answers if isinstance(audio, (list, tuple)) else answers[0]
+
+    def _refuse_random_weights(self) -> None:
+        if self.missing_keys:
+            raise ValueError(
+                f"{len(self.missing_keys)} weights were not in the checkpoint and are random, {self.missing_keys[0]!r} "
+                "first; answers would mean nothing: train the model and save it, or load a complete folder"
+            )
+
+    @contextmanager
+    def _listening(self, gradients: bool = False) -> Iterator[None]:
+        """Eval mode for the time of the answer; the mode is left as it was found."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode(not gradients):
+                yield
+        finally:
+            self.train(was_training)
+
+    def _windows(self, sources, hearings, sampling_rate, errors) -> Iterator[tuple[Hearing, Window]]:
+        """Reads one recording after the other, lazily; a bad one is raised, or noted in its hearing and left."""
+        for source, hearing in zip(sources, hearings, strict=True):
+            try:
+                for window in self._split(source, sampling_rate):
+                    hearing.note(window)
+                    yield hearing, window
+            except AudioError as error:
+                if errors == "raise":
+                    raise
+                hearing.error = error
+
+    def _split(self, source, sampling_rate) -> Iterator[Window]:
+        config = self.config
+        blocks = stream_audio(source, config.sampling_rate, source_sampling_rate=sampling_rate)
+        for window in split(blocks, config.sampling_rate, config.window_seconds):
+            if round(window.end_seconds, 2) < config.min_seconds:  # resampling may cost a sample
+                raise AudioError(
+                    "too_short",
+                    f"{window.end_seconds:.2f} s of audio; at least {config.min_seconds:g} s are needed: "
+                    "give a longer clip",
+                    describe(source),
+                )
+            yield window
+
+    def _read(self, waveforms: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        inputs = self.feature_extractor(waveforms, sampling_rate=self.config.sampling_rate, return_tensors="pt")
+        return unbatch(self.readings(self(**inputs.to(self.device))))
+
+    def _answer(self, hearing: Hearing, timeline: bool) -> dict[str, Any]:
+        if hearing.error is not None:
+            return {"error": {"code": hearing.error.code, "message": str(hearing.error), "path": hearing.path}}
+        answer = {"model": self.config.model_name, **self.decode(merge(hearing.readings, hearing.weights))}
+        warnings = []
+        if hearing.silent:
+            warnings.append("the recording is silent: the answer says nothing about music")
+            answer["uncertain"] = True
+        if hearing.duration_seconds < self.config.short_seconds:
+            warnings.append(
+                f"only {hearing.duration_seconds:.1f} s were there to hear; "
+                f"answers are reliable from {self.config.short_seconds:g} s on"
+            )
+        answer["duration_seconds"] = round(hearing.duration_seconds, 3)
+        answer["heard_seconds"] = round(sum(hearing.weights), 3)
+        answer["warnings"] = warnings
+        if timeline:
+            answer["timeline"] = [
+                {"start_seconds": round(start, 3), "end_seconds": round(end, 3), **self.decode(reading)}
+                for (start, end), reading in zip(hearing.spans, hearing.readings, strict=True)
+            ]
+        return answer

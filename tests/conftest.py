@@ -1,0 +1,43 @@
+"""What several test files need: a small model with random weights as a Hub folder, and a recording."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory) -> Path:
+    """A genre mixture that nobody trained, saved as a Hub folder; small, and with statistics that matter."""
+    from linernotes.modeling.configuration_genre_moe import GenreMoeConfig
+    from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "expert_hidden_size": 8, "expert_output_size": 4}
+    statistics = {"feat_mean": [0.1 * i for i in range(59)], "feat_std": [1.0 + i for i in range(59)]}
+    folder = tmp_path_factory.mktemp("hub") / "tiny-moe"
+    config = GenreMoeConfig(model_name="tiny-moe", temperature=0.7, **sizes, **statistics)
+    GenreMoeForAudioClassification(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tone() -> Callable[[float, int], np.ndarray]:
+    """tone(seconds, sampling_rate): a fifth on A with an onset every half second, (samples,) float32."""
+
+    def play(seconds: float, sampling_rate: int) -> np.ndarray:
+        times = np.arange(round(seconds * sampling_rate)) / sampling_rate
+        fifth = np.sin(2 * np.pi * 440 * times) + np.sin(2 * np.pi * 660 * times)
+        return (0.3 * fifth * np.exp(-5 * (times % 0.5))).astype(np.float32)
+
+    return play
+
+
+@pytest.fixture
+def recording(tmp_path, tone) -> Path:
+    """Two seconds of sound in a WAV file."""
+    soundfile.write(tmp_path / "song.wav", tone(2.0, 22050), 22050)
+    return tmp_path / "song.wav"

@@ -1,0 +1,208 @@
+"""Every folder in models/, and one freshly saved, is a Hub repository: whole, clean, and loadable without this package.
+
+Loading is shown in a process of its own, in an empty folder, with `linernotes` hidden from it.
+"""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+import linernotes
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELING = ROOT / "modeling"
+SECONDS = 3.0
+WRITTEN_BY_TRANSFORMERS = {"architectures", "auto_map", "dtype", "model_type", "transformers_version"}
+
+CLEAN_PROCESS = """
+import importlib.abc, importlib.util, json, sys, traceback
+
+class Hidden(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "linernotes":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hidden())
+try:
+    import linernotes
+except ModuleNotFoundError:
+    hidden = True
+else:
+    hidden = False
+hidden = hidden and importlib.util.find_spec("modeling") is None
+
+import numpy as np
+import torch
+from transformers import AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, pipeline
+
+def answers(folder, sound):
+    model = AutoModel.from_pretrained(folder, trust_remote_code=True)
+    classifier = AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=True)
+    extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=True)
+    rate = extractor.sampling_rate
+    with torch.no_grad():
+        logits = classifier(**extractor(sound, sampling_rate=rate, return_tensors="pt")).logits[0]
+    pipe = pipeline("audio-classification", model=folder, trust_remote_code=True, device="cpu")
+    return {
+        "predict": model.predict(sound, sampling_rate=rate),
+        "logits": logits.tolist(),
+        "pipeline": {found["label"]: found["score"] for found in pipe(sound, top_k=1000)},
+        "in eval mode": not model.training and not classifier.training,
+    }
+
+found = {}
+for folder, sound in json.loads(sys.argv[1]).items():
+    try:
+        found[folder] = answers(folder, np.load(sound))
+    except Exception:
+        found[folder] = {"failure": traceback.format_exc()}
+print(json.dumps({"hidden": hidden, "imported": sorted(m for m in sys.modules if m.split(".")[0] == "linernotes"), "found": found}))
+"""
+
+
+def published() -> list[Path]:
+    """Folders of our own models; a plain backbone has no `auto_map` and needs no code."""
+    configs = sorted((ROOT / "models").glob("*/config.json"))
+    return [path.parent for path in configs if "auto_map" in json.loads(path.read_text())]
+
+
+@pytest.fixture(scope="module", params=[*published(), "freshly saved"], ids=lambda p: getattr(p, "name", p))
+def folder(request, tiny_folder) -> Path:
+    return tiny_folder if request.param == "freshly saved" else request.param
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory, tiny_folder, tone) -> dict:
+    """What a process without this package says of every folder and a tone at the rate of its config."""
+    home, empty = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("empty")
+    sounds = {}
+    for number, folder in enumerate([*published(), tiny_folder]):
+        np.save(home / f"{number}.npy", tone(SECONDS, config_of(folder)["sampling_rate"]))
+        sounds[str(folder)] = str(home / f"{number}.npy")
+    hidden_from_it = ("PYTHON", "HF_", "HUGGINGFACE_", "TRANSFORMERS_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(hidden_from_it)}
+    environment |= {"HF_HOME": str(home), "HF_MODULES_CACHE": str(home / "modules"), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-I", "-c", CLEAN_PROCESS, json.dumps(sounds)]
+    run = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def config_of(folder: Path) -> dict:
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+def code_closure(folder: Path) -> set[str]:
+    """The files of modeling/ that the folder's Auto classes need, over any number of sibling imports."""
+    entries = set(config_of(folder)["auto_map"].values())
+    entries |= set(json.loads((folder / "preprocessor_config.json").read_text()).get("auto_map", {}).values())
+    waiting, found = {entry.split(".")[0] for entry in entries}, set()
+    while waiting:
+        stem = waiting.pop()
+        found.add(stem)
+        tree = ast.walk(ast.parse((MODELING / f"{stem}.py").read_text(encoding="utf-8")))
+        waiting |= {node.module for node in tree if isinstance(node, ast.ImportFrom) and node.level == 1} - found
+    return {f"{stem}.py" for stem in found}
+
+
+def assert_same(one, other, path="answer"):
+    """Equal in structure, words and booleans; numbers to 1e-6."""
+    assert type(one) is type(other), path
+    if isinstance(one, dict):
+        assert list(one) == list(other), path
+        for key, value in one.items():
+            assert_same(value, other[key], f"{path}.{key}")
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, abs=1e-6), path
+    else:
+        assert one == other, path
+
+
+# The folder as it lies there
+
+
+def test_the_code_is_the_closure_of_what_the_config_names(folder):
+    assert {file.name for file in folder.glob("*.py") if file.name != "walkthrough.py"} == code_closure(folder)
+    for name in code_closure(folder):
+        assert (folder / name).read_bytes() == (MODELING / name).read_bytes()
+
+
+@pytest.mark.parametrize("published_folder", published(), ids=lambda p: p.name)
+def test_published_code_is_linked_not_copied(published_folder):
+    for name in code_closure(published_folder):
+        assert (published_folder / name).is_symlink()
+        assert os.readlink(published_folder / name) == f"../../modeling/{name}"
+
+
+def test_every_auto_class_is_named(folder):
+    auto_map = config_of(folder)["auto_map"]
+    assert {"AutoConfig", "AutoModel", "AutoModelForAudioClassification"} <= set(auto_map)
+    assert auto_map["AutoModel"] == auto_map["AutoModelForAudioClassification"]
+
+
+def test_the_config_has_only_keys_that_somebody_reads(folder):
+    written = config_of(folder)
+    known = {field.name for field in fields(type(linernotes.load(folder).config))}
+    assert set(written) <= known | WRITTEN_BY_TRANSFORMERS
+    assert written["dtype"] == "float32"
+    assert sorted(written["label2id"], key=written["label2id"].get) == list(written["id2label"].values())
+
+
+def test_no_local_path_is_written(folder):
+    for name in ("config.json", "preprocessor_config.json", "training.json", "metrics.json"):
+        if (folder / name).is_file():
+            text = (folder / name).read_text(encoding="utf-8")
+            assert "_name_or_path" not in text
+            assert not [value for value in text.split('"') if value.startswith(("/home", "/root", "/tmp", str(ROOT)))]
+
+
+def test_weights_are_all_there_and_finite(folder):
+    _, info = type(linernotes.load(folder)).from_pretrained(folder, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    with safe_open(folder / "model.safetensors", "np") as weights:
+        for name in weights.keys():  # noqa: SIM118 (safe_open is no mapping)
+            assert np.isfinite(weights.get_tensor(name)).all(), name
+
+
+def test_a_loaded_model_saves_the_same_folder_again(folder, tmp_path):
+    linernotes.load(folder).save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text()) == config_of(folder)
+    assert {file.name for file in tmp_path.glob("*.py")} == code_closure(folder)
+
+
+# The folder in a process that does not know this package
+
+
+def test_the_clean_process_cannot_import_this_package(clean):
+    assert clean["hidden"] is True
+    assert clean["imported"] == []
+
+
+def found_in(clean: dict, folder: Path) -> dict:
+    found = clean["found"][str(folder)]
+    assert "failure" not in found, found["failure"]
+    return found
+
+
+def test_auto_model_answers_as_the_class_here_does(clean, folder, tone):
+    found, rate = found_in(clean, folder), config_of(folder)["sampling_rate"]
+    here = linernotes.load(folder).predict(tone(SECONDS, rate), sampling_rate=rate)
+    assert found["in eval mode"]
+    assert_same(found["predict"], here)
+
+
+def test_pipeline_and_classifier_agree_with_predict(clean, folder):
+    found = found_in(clean, folder)
+    probabilities = found["predict"]["probabilities"]
+    exponentials = np.exp(np.array(found["logits"]) - max(found["logits"]))
+    assert list(exponentials / exponentials.sum()) == pytest.approx(list(probabilities.values()), abs=1e-6)
+    assert found["pipeline"] == pytest.approx(probabilities, abs=1e-6)

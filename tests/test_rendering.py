@@ -1,0 +1,138 @@
+"""The printed answer: the example of "Music Genre MoE" line by line, other families, hostile names, plain terminals."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from linernotes.rendering import printable, render
+
+ANSWER = {
+    "model": "genre-moe",
+    "predicted_genre": "jazz",
+    "confidence": 0.74,
+    "uncertain": False,
+    "probabilities": {"jazz": 0.74, "blues": 0.14, "rock": 0.03, "pop": 0.01, "classical": 0.08},
+    "gate_weights": {"jazz": 0.71, "blues": 0.19, "rock": 0.03, "pop": 0.01, "classical": 0.06},
+    "duration_seconds": 205.2,
+    "heard_seconds": 205.2,
+    "warnings": [],
+}
+
+PRINTED = """\
+═══════════════════════════════════════════════════════
+🎵 My Song
+═══════════════════════════════════════════════════════
+Predicted genre : JAZZ (74% confidence)
+───────────────────────────────────────────────────────
+Genre probabilities:
+  jazz      [██████████████████████░░░░░░░░]  74%
+  blues     [████░░░░░░░░░░░░░░░░░░░░░░░░░░]  14%
+  classical [██░░░░░░░░░░░░░░░░░░░░░░░░░░░░]   8%
+  rock      [█░░░░░░░░░░░░░░░░░░░░░░░░░░░░░]   3%
+  pop       [░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░]   1%
+Expert gate weights:
+  jazz      [▪▪▪▪▪▪▪▪▪▪▪▪▪▪······] 0.71
+  blues     [▪▪▪▪················] 0.19
+  classical [▪···················] 0.06
+  rock      [▪···················] 0.03
+  pop       [····················] 0.01
+───────────────────────────────────────────────────────
+genre-moe heard 3:25.2 of 3:25.2
+═══════════════════════════════════════════════════════"""
+
+
+def plain(answer: dict, title: str = "My Song", family: str = "genre_moe", encoding: str = "utf-8") -> str:
+    return "\n".join(line.plain for line in render(answer, title, family, encoding))
+
+
+def test_the_published_example_is_printed_as_published():
+    assert plain(ANSWER) == PRINTED
+
+
+def test_doubt_and_warnings_are_said():
+    text = plain(ANSWER | {"uncertain": True, "warnings": ["only 2.0 s were there to hear"]})
+    assert "JAZZ (74% confidence, uncertain)" in text
+    assert "warning: only 2.0 s were there to hear" in text
+
+
+def test_the_timeline_has_one_line_a_window():
+    window = {
+        "start_seconds": 0.0,
+        "end_seconds": 30.0,
+        "predicted_genre": "blues",
+        "confidence": 0.5,
+        "uncertain": True,
+    }
+    later = {"start_seconds": 3600.0, "end_seconds": 3661.25, "predicted_genre": "pop", "confidence": 0.9}
+    text = plain(ANSWER | {"timeline": [window, later]})
+    assert "Timeline:\n  0:00.0-0:30.0  blues 50%, uncertain\n  1:00:00.0-1:01:01.2  pop 90%\n" in text
+
+
+def test_a_family_without_a_renderer_is_printed_all_the_same():
+    answer = {
+        "model": "pocket",
+        "predicted_meter": "4",
+        "meters": ["4", "3"],
+        "polyrhythm": False,
+        "confidence_gap": 0.25,
+        "probabilities": {"3": 0.5, "4": 1.0},
+        "vibe": {"label": "calm", "probabilities": {"calm": 0.5, "wild": 0.0}},
+        "segments": [{"start_seconds": 0.0, "caption": "a flute"}],
+        "moods": {},
+        "duration_seconds": 1.0,
+        "heard_seconds": 1.0,
+        "warnings": [],
+    }
+    body = plain(answer, family="beatmeter").splitlines()[3:-3]
+    assert body == [
+        "predicted meter : 4",
+        "meters : 4, 3",
+        "polyrhythm : False",
+        "confidence gap : 0.25",
+        "probabilities:",
+        "  4 [██████████████████████████████] 100%",
+        "  3 [███████████████░░░░░░░░░░░░░░░]  50%",
+        "vibe:",
+        "  label : calm",
+        "  probabilities:",
+        "    calm [███████████████░░░░░░░░░░░░░░░]  50%",
+        "    wild [░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░]   0%",
+        "segments 1:",
+        "  start seconds : 0",
+        "  caption : a flute",
+        "moods:",
+    ]
+
+
+def test_a_terminal_without_unicode_gets_ascii():
+    text = plain(ANSWER, "Für Elise", encoding="ascii")
+    assert text.isascii()
+    assert "F\\xfcr Elise" in text
+    assert "  blues     [####..........................]  14%" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a b.wav", "a b.wav"),
+        ("日本.wav", "日本.wav"),
+        ("a\nb.wav", "a\\nb.wav"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\u202egpj.wav", "\\u202egpj.wav"),
+        ("\udcff.wav", "\\udcff.wav"),
+    ],
+)
+def test_control_characters_of_a_name_reach_no_terminal(name, shown):
+    assert printable(name) == shown
+
+
+def test_markup_in_names_and_labels_is_text():
+    answer = ANSWER | {"probabilities": {"[bold]jazz[/bold]": 0.74, ":smile:": 0.26}}
+    console = Console(width=40, record=True, markup=False, emoji=False, highlight=False, file=StringIO())
+    for line in render(answer, "[red]x[/red].wav", "genre_moe"):
+        console.print(line, soft_wrap=True)
+    text = console.export_text()
+    assert "🎵 [red]x[/red].wav" in text
+    assert "[bold]jazz[/bold] [" in text
+    assert ":smile:" in text

@@ -1,0 +1,68 @@
+"""Experiment files: what they may say, what overrides change, what is refused and how."""
+
+from pathlib import Path
+
+import pytest
+
+from linernotes.training.config import ConfigError, load_experiment, parse_experiment
+
+CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.yaml"))
+
+
+def test_there_are_experiments():
+    assert CONFIGS
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_committed_experiment_is_understood(path):
+    experiment = load_experiment(path)
+    assert experiment.family == path.parent.name
+    # the model block makes a config, and the whole survives being written down as JSON
+    labels = experiment.model.get("labels") or experiment.recipe.Config.default_labels
+    experiment.recipe.Config(**{k: v for k, v in experiment.model.items() if k != "labels"}, num_labels=len(labels))
+    assert parse_experiment(experiment.as_dict()) == experiment
+
+
+def test_the_published_recipe_has_the_published_hyper_parameters():
+    options = load_experiment(CONFIGS[0].parents[1] / "genre_moe" / "published.yaml").training
+    assert (options.learning_rate, options.min_learning_rate, options.weight_decay) == (3e-3, 1e-5, 1e-4)
+    assert (options.epochs, options.patience, options.batch_size, options.max_grad_norm) == (120, 20, 64, 1.0)
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_overrides_change_any_value(tmp_path):
+    path = write(tmp_path, "family: genre_moe\ntraining: {epochs: 3}\n")
+    experiment = load_experiment(path, ["training.learning_rate=5e-5", "training.patience=null", "model.top_k=2"])
+    assert experiment.training.learning_rate == 5e-5
+    assert experiment.training.patience is None
+    assert experiment.training.epochs == 3
+    assert experiment.model == {"top_k": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("family: [", (), "is not YAML"),
+        ("- a list", (), "an experiment is a mapping with the keys family"),
+        ("family: polka", (), r"no recipe for the family 'polka'; there are genre_moe"),
+        ("family: genre_moe\nmodle: {}", (), r"the experiment has no key 'modle'; known are data, family, model"),
+        ("family: genre_moe\nmodel: {hiden_size: 3}", (), r"model has no key 'hiden_size'; known are .*hidden_size"),
+        ("family: genre_moe\ndata: {folder: x}", (), r"data has no key 'folder'; known are artist_exponent"),
+        ("family: genre_moe\ntraining: {lr: 1}", (), r"training has no key 'lr'; known are batch_size"),
+        ("family: genre_moe", ("epochs=3",), r"cannot read --set 'epochs=3'; write block\.key=value"),
+        ("family: genre_moe", ("family.x=3",), r"'family' is not a block; blocks are model, data and training"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, text, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        load_experiment(write(tmp_path, text), overrides)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml is not a file"):
+        load_experiment(tmp_path / "nowhere.yaml")
