@@ -80,7 +80,11 @@ def main() -> None:
         print(f"\n{name}, {evaluation}\n\n| remedy | accuracy | self-activation, mean | least |\n|---|---|---|---|")
         for line in rows:
             figures_of_line = (line["accuracy"], line["self_activation_mean"], line["self_activation_min"])
-            print(f"| {line['variant']} | " + " | ".join(f"{np.ravel(value_of(f))[0]:.2f}" for f in figures_of_line) + " |")
+            print(
+                f"| {line['variant']} | "
+                + " | ".join(f"{np.ravel(value_of(f))[0]:.2f}" for f in figures_of_line)
+                + " |"
+            )
 
 
 def value_of(figure: dict | float) -> float:

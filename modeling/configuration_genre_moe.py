@@ -15,6 +15,8 @@ class GenreMoeConfig(MusicConfig):
     Args:
         num_features: length of one feature row; for a temporal encoder, features per frame.
         feat_mean, feat_std: z-score statistics of the training rows, one number a feature (0 and 1 until trained).
+        log_features: indices of features that are taken as logarithms before the z-score, being skewed.
+        max_z_score: z-scores are clipped to plus and minus this, so that one strange feature does not decide.
         frontend: "none" takes feature rows; "musicnn" hears log-mel patches and takes statistics of its tags.
         encoder_type: "mlp" for feature rows; "cnn" or "lstm" for frames in time, (batch, frames, num_features).
         num_experts: one expert a genre by default; any other number works, without gate alignment.
@@ -31,6 +33,8 @@ class GenreMoeConfig(MusicConfig):
     num_features: int = 59
     feat_mean: list | tuple | None = None
     feat_std: list | tuple | None = None
+    log_features: list | tuple | None = None
+    max_z_score: float | None = None
     frontend: str = "none"
     encoder_type: str = "mlp"
     hidden_size: int = 128
@@ -50,6 +54,7 @@ class GenreMoeConfig(MusicConfig):
     def __post_init__(self, **kwargs):
         self.feat_mean = list(self.feat_mean) if self.feat_mean is not None else [0.0] * self.num_features
         self.feat_std = list(self.feat_std) if self.feat_std is not None else [1.0] * self.num_features
+        self.log_features = list(self.log_features or ())
         super().__post_init__(**kwargs)
 
     def validate_mixture(self):
@@ -62,6 +67,8 @@ class GenreMoeConfig(MusicConfig):
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed are 1 to 65,536")
         if self.top_k is not None and not 1 <= self.top_k <= self.num_experts:
             raise ValueError(f"top_k is {self.top_k}; allowed are 1 to {self.num_experts} (num_experts), or None")
+        if not all(isinstance(i, int) and 0 <= i < self.num_features for i in self.log_features):
+            raise ValueError(f"log_features is {self.log_features}; allowed are indices 0 to {self.num_features - 1}")
         for name, low in (("feat_mean", -math.inf), ("feat_std", 0.0)):
             values = getattr(self, name)
             if len(values) != self.num_features or not all(low < v < math.inf for v in values):

@@ -47,13 +47,7 @@ FEATURE_GROUPS = {
     "mfcc_mean": slice(0, 20),
     "mfcc_std": slice(20, 40),
     "chroma": slice(40, 52),
-    "centroid": slice(52, 53),
-    "bandwidth": slice(53, 54),
-    "rolloff": slice(54, 55),
-    "zero_crossing_rate": slice(55, 56),
-    "rms": slice(56, 57),
-    "tempo": slice(57, 58),
-    "harmonic_ratio": slice(58, 59),
+    **{name.removeprefix("spectral_"): slice(i, i + 1) for i, name in enumerate(FEATURE_NAMES) if i >= 52},
 }
 FRAME_FEATURE_NAMES = (
     *(f"mfcc_{i:02d}" for i in range(1, NUM_MFCC + 1)),
@@ -127,29 +121,6 @@ def mel_patches(mel: Tensor, patch_frames: int = 187, patch_hop_frames: int = 62
     return mel.unfold(1, patch_frames, patch_hop_frames).transpose(2, 3)
 
 
-def _spectra(samples: Tensor, sampling_rate: int, n_fft: int, hop_length: int) -> tuple[Tensor, Tensor]:
-    """Power spectrogram (batch, frames, bins) and its 128 mel bands in decibels (batch, frames, 128)."""
-    power = spectrogram(samples, n_fft, hop_length)
-    return power, power_to_db(mel_spectrogram(power, sampling_rate))
-
-
-def _frame_features(
-    samples: Tensor, power: Tensor, mel_db: Tensor, sampling_rate: int, n_fft: int, hop_length: int
-) -> Tensor:
-    shapes = []
-    for block in power.split(1024, dim=1):  # the float64 copies of a long recording's spectrogram would not be small
-        magnitude = block.sqrt()
-        moments = spectral_moments(magnitude, sampling_rate)
-        shapes.append(torch.stack((*moments, spectral_rolloff(magnitude, sampling_rate)), dim=-1))
-    others = (
-        zero_crossing_rate(samples, n_fft, hop_length),
-        rms(samples, n_fft, hop_length),
-        onset_strength(mel_db, n_fft, hop_length),
-    )
-    columns = (mfcc(mel_db, NUM_MFCC), chroma(power, sampling_rate), torch.cat(shapes, 1), torch.stack(others, -1))
-    return torch.cat(columns, dim=-1)
-
-
 class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
     """Arrays of sound -> `input_values`, and `attention_mask` where clips of different length have different size.
 
@@ -213,12 +184,10 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
         values = self._hear_all(clips)
         if self.feature_type == "statistics":
             return BatchFeature({"input_values": np.stack(values)}, tensor_type=return_tensors)
-        longest = max(map(len, values))
-        padded = np.full((len(values), longest, *values[0].shape[1:]), self.padding_value, dtype=np.float32)
-        mask = np.zeros((len(values), longest), dtype=np.int32)
+        mask = np.zeros((len(values), max(map(len, values))), dtype=np.int32)
+        padded = np.full((*mask.shape, *values[0].shape[1:]), self.padding_value, dtype=np.float32)
         for row, value in enumerate(values):
-            padded[row, : len(value)] = value
-            mask[row, : len(value)] = 1
+            padded[row, : len(value)], mask[row, : len(value)] = value, 1
         return BatchFeature({"input_values": padded, "attention_mask": mask}, tensor_type=return_tensors)
 
     def _hear_all(self, clips: list[Tensor]) -> list[np.ndarray]:
@@ -244,14 +213,9 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
 
 def _as_list(raw_audio: np.ndarray | Tensor | Sequence) -> list:
     """One clip, an array of clips or a list of clips, as a list of clips."""
-    if isinstance(raw_audio, (list, tuple)):
-        single = bool(raw_audio) and np.isscalar(raw_audio[0])
-    else:
-        single = raw_audio.ndim == 1
-    clips = [raw_audio] if single else list(raw_audio)
-    if not clips:
-        raise ValueError("got no clips: give an array (samples,), or a list of at least one such array")
-    return clips
+    if not len(raw_audio):
+        raise ValueError("got no samples: give an array (samples,), or a list of at least one such array")
+    return [raw_audio] if np.ndim(raw_audio[0]) == 0 else list(raw_audio)
 
 
 def _checked(clip: np.ndarray | Tensor | Sequence, index: int) -> Tensor:
@@ -259,13 +223,13 @@ def _checked(clip: np.ndarray | Tensor | Sequence, index: int) -> Tensor:
     samples = torch.as_tensor(clip, dtype=torch.float32)
     if samples.dim() != 1 or not len(samples):
         raise ValueError(
-            f"clip {index} has shape {tuple(samples.shape)}, but must be (samples,), one channel and not empty: "
+            f"clip {index} has shape {tuple(samples.shape)}, but must be (samples,) and not empty: "
             "average the channels first"
         )
-    if not samples.abs().max() <= LARGEST_AMPLITUDE:  # so put that NaN fails too
+    loudest = float(samples.abs().max())
+    if not loudest <= LARGEST_AMPLITUDE:  # so put that NaN fails too
         raise ValueError(
-            f"clip {index} reaches {samples.abs().max():g}, but samples must be finite and within "
-            f"{LARGEST_AMPLITUDE:g}: full scale is 1"
+            f"clip {index} reaches {loudest:g}, but must be finite and within {LARGEST_AMPLITUDE:g}: full scale is 1"
         )
     return samples
 

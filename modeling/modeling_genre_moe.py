@@ -53,6 +53,15 @@ def taggram_statistics(taggrams: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([mean, variance.clamp(min=0).sqrt(), masked_mean(log_odds, mask)], dim=-1)
 
 
+def compress(features: Tensor, log_features: list[int]) -> Tensor:
+    """Features (..., num_features) with the logarithm in place of those named; silence is floored at 1e-6."""
+    if not log_features:
+        return features
+    features = features.clone()
+    features[..., log_features] = features[..., log_features].clamp(min=1e-6).log()
+    return features
+
+
 class GenreMoeForAudioClassification(MusicModel):
     """Genre of a recording, or of its feature rows, with the weight that each genre's expert had in the answer."""
 
@@ -108,6 +117,7 @@ class GenreMoeForAudioClassification(MusicModel):
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         gate_labels: Tensor | None = None,
+        already_normalised: bool = False,
         **kwargs,
     ) -> GenreMoeOutput:
         """
@@ -118,9 +128,10 @@ class GenreMoeForAudioClassification(MusicModel):
             attention_mask: (batch, frames or patches), 1 where there is something to hear; all ones by default.
             labels: (batch,) class indices, or (batch, num_labels) probabilities.
             gate_labels: the same for the alignment of the gate, where a teacher's answers are the labels.
+            already_normalised: the feature rows are z-scores.
         """
         features = self.features(input_values, attention_mask)
-        output = self.mix(self.normalise(features), attention_mask)
+        output = self.mix(features if already_normalised else self.normalise(features), attention_mask)
         if labels is not None:
             output.loss = self.loss(output, labels, labels if gate_labels is None else gate_labels)
         return output
@@ -147,8 +158,11 @@ class GenreMoeForAudioClassification(MusicModel):
 
     def normalise(self, features: Tensor) -> Tensor:
         """z-scores; a missing (NaN) feature counts as the mean."""
-        normalised = (features.float() - self.feat_mean.float()) / self.feat_std.float()
-        return normalised.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).to(self.classifier[0].weight.dtype)
+        features = compress(features.float(), self.config.log_features)
+        normalised = ((features - self.feat_mean.float()) / self.feat_std.float()).nan_to_num(0.0, 0.0, 0.0)
+        if self.config.max_z_score is not None:
+            normalised = normalised.clamp(-self.config.max_z_score, self.config.max_z_score)
+        return normalised.to(self.classifier[0].weight.dtype)
 
     def encode(self, normalised: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         if self.config.encoder_type == "mlp":
@@ -216,17 +230,17 @@ class GenreMoeForAudioClassification(MusicModel):
         ones (NaN where missing) with already_normalised=False. The musicnn front end takes taggrams instead,
         (frames, 50) or a list of them. One row gives one answer, several a list.
         """
-        features = self._as_features(audio, already_normalised) if sampling_rate is None else None
-        if features is None:
+        z_scores = self._as_z_scores(audio, already_normalised) if sampling_rate is None else None
+        if z_scores is None:
             return super().predict(audio, sampling_rate=sampling_rate, **options)
         self._refuse_random_weights()
         with self._listening():
-            rows = unbatch(self.readings(self(features)))
+            rows = unbatch(self.readings(self.mix(z_scores)))
         answers = [{"model": self.config.model_name, **self.decode(row)} for row in rows]
         return answers if len(answers) > 1 or isinstance(audio, (list, tuple)) else answers[0]
 
-    def _as_features(self, audio: Any, already_normalised: bool) -> Tensor | None:
-        """Raw feature rows (batch, num_features) where `audio` is features or taggrams, None where it is sound."""
+    def _as_z_scores(self, audio: Any, already_normalised: bool) -> Tensor | None:
+        """Feature rows (batch, num_features) where `audio` is features or taggrams, None where it is sound."""
         width = len(MSD_TAGS) if self.config.frontend == "musicnn" else self.config.num_features
         items = list(audio) if isinstance(audio, (list, tuple)) else [audio]
         if self.config.encoder_type != "mlp" or not all(isinstance(item, (np.ndarray, Tensor)) for item in items):
@@ -236,9 +250,9 @@ class GenreMoeForAudioClassification(MusicModel):
             return None
         if self.config.frontend == "musicnn":
             taggrams = [tensor if tensor.dim() == 3 else torch.atleast_2d(tensor)[None] for tensor in tensors]
-            return torch.cat([self.features(taggram) for taggram in taggrams])
+            return self.normalise(torch.cat([self.features(taggram) for taggram in taggrams]))
         rows = torch.cat([torch.atleast_2d(tensor) for tensor in tensors])
-        return rows * self.feat_std + self.feat_mean if already_normalised else rows
+        return rows.nan_to_num(0.0) if already_normalised else self.normalise(rows)
 
     # What the answer rests on
 
@@ -296,15 +310,18 @@ class GenreMoeForAudioClassification(MusicModel):
             ],
         }
 
-    def _group_shares(self, attribution: Tensor) -> dict[str, float]:
+    @property
+    def feature_groups(self) -> dict[str, slice]:
+        """Features that belong together, by name."""
         if self.feature_names == list(FEATURE_NAMES):
-            groups = FEATURE_GROUPS
-        elif self.config.frontend == "musicnn" and self.config.encoder_type == "mlp":
+            return FEATURE_GROUPS
+        if self.config.frontend == "musicnn" and self.config.encoder_type == "mlp":
             starts = range(0, self.config.num_features, len(MSD_TAGS))
-            groups = {
+            return {
                 f"tag {name}": slice(i, i + len(MSD_TAGS)) for name, i in zip(TAGGRAM_STATISTICS, starts, strict=True)
             }
-        else:
-            groups = {name: slice(i, i + 1) for i, name in enumerate(self.feature_names)}
-        strength = attribution.abs()
-        return {name: float(strength[part].sum() / strength.sum().clamp(min=1e-12)) for name, part in groups.items()}
+        return {name: slice(i, i + 1) for i, name in enumerate(self.feature_names)}
+
+    def _group_shares(self, attribution: Tensor) -> dict[str, float]:
+        shares = attribution.abs() / attribution.abs().sum().clamp(min=1e-12)
+        return {name: float(shares[group].sum()) for name, group in self.feature_groups.items()}

@@ -64,7 +64,8 @@ for folder, sound in json.loads(sys.argv[1]).items():
         found[folder] = answers(folder, np.load(sound))
     except Exception:
         found[folder] = {"failure": traceback.format_exc()}
-print(json.dumps({"hidden": hidden, "imported": sorted(m for m in sys.modules if m.split(".")[0] == "linernotes"), "found": found}))
+imported = sorted(name for name in sys.modules if name.split(".")[0] == "linernotes")
+print(json.dumps({"hidden": hidden, "imported": imported, "found": found}))
 """
 
 

@@ -60,10 +60,7 @@ def _rows(numbers: list[int], duration_seconds: float, seed: int, code: str) -> 
 
 def code_digest() -> str:
     """Changes when what a row is made by changes."""
-    features = Path(modeling.__file__).parent
-    sources = [
-        *sorted(Path(__file__).parent.glob("*.py")),
-        features / "spectral.py",
-        features / "feature_extraction_genre_moe.py",
-    ]
+    music, ears = Path(__file__).parent, Path(modeling.__file__).parent
+    sources = [music / f"{name}.py" for name in ("generators", "instruments", "song", "sounds")]
+    sources += [ears / f"{name}.py" for name in ("spectral", "feature_extraction_genre_moe")]
     return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

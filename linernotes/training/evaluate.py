@@ -2,9 +2,10 @@
 
     linernotes evaluate models/genre-moe --data-dir DATA
 
-The folder (or Hub id) is loaded by its Auto class, as a user would. Two kinds of results go into metrics.json: answers on
-the test split of the data the folder was trained on, and, where training cross-validated, the out-of-fold answers on
-real rows beside a plain baseline's. Every figure has n, a 95 % interval (bootstrap over groups) and the majority baseline.
+The folder (or Hub id) is loaded by its Auto class, as a user would. Two kinds of results go into metrics.json: `test`,
+answers on the test split of what the folder learned from, and, where training cross-validated, `cross_validation`, the
+out-of-fold answers on real rows beside a plain baseline's. Every figure has n, a 95 % interval (bootstrap over groups)
+and the majority baseline.
 """
 
 import json
@@ -14,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import snapshot_download
+from matplotlib.figure import Figure
 from transformers import AutoModel
 
+from linernotes.report import pictures
 from linernotes.training.config import parse_experiment
 from linernotes.training.metrics import measure, paired_difference
 from linernotes.training.train import answer_rows
@@ -44,17 +47,16 @@ def evaluate_folder(
     if data.test is not None:
         answers["test"] = answer_rows(model, data.test, experiment)
     if (folder / "out_of_fold.json").is_file():
-        answers["cross-validation"] = json.loads((folder / "out_of_fold.json").read_text())
-    results = [
-        {"evaluation": name, **experiment.recipe.describe(name, data), **figures(answer, model.config)}
-        for name, answer in answers.items()
-    ]
+        answers["cross_validation"] = json.loads((folder / "out_of_fold.json").read_text())
+    results = {name: figures(answer, model.config) for name, answer in answers.items()}
     metrics = {"model": model.config.model_name, "training": provenance(facts), "results": results}
     out = Path(out or folder / "metrics.json")
     out.write_text(json.dumps(metrics, indent=1) + "\n")
     if predictions:
         write_predictions(Path(predictions), answers, model.config)
-    experiment.recipe.draw(model, answers, data, folder, out.parent / "plots")
+    drawn = draw(results, answers, model.config, folder) | experiment.recipe.pictures(model, data, experiment)
+    for name, figure in drawn.items():
+        pictures.save(figure, out.parent / "plots" / f"{name}.png")
     return metrics
 
 
@@ -87,8 +89,28 @@ def figures(answer: dict[str, Any], config: Any) -> dict[str, Any]:
         measured["accuracy_minus_baseline"] = paired_difference(
             references, probabilities.argmax(1), baseline.argmax(1), answer["group"]
         )
-        measured["repetitions"] = 1 + max(answer["repetition"])
+        measured["repetitions"] = 1 + max(answer["repetition"])  # n counts a song once for each
     return measured
+
+
+def draw(results: dict, answers: dict, config: Any, folder: Path) -> dict[str, Figure]:
+    """The pictures that every classifier has, by name; of each kind one for every evaluation."""
+    drawn = {}
+    for name, measured in results.items():
+        references = np.array([config.label2id[label] for label in answers[name]["label"]])
+        drawn[f"confusion_matrix_{name}"] = pictures.confusion_matrix(measured["confusion"], config.labels)
+        drawn[f"roc_curves_{name}"] = pictures.roc_curves(
+            references, probabilities_of(answers[name], config), config.labels
+        )
+        drawn[f"reliability_{name}"] = pictures.reliability_diagram(**measured["reliability"])
+        if "gate_profile" in measured:
+            drawn[f"expert_gates_{name}"] = pictures.expert_gates(measured["gate_profile"], config.labels)
+            drawn[f"radar_charts_{name}"] = pictures.radar_charts(measured["gate_profile"], config.labels)
+    log = folder / "training_log.jsonl"
+    if log.is_file():
+        records = [json.loads(line) for line in log.read_text().splitlines()]
+        drawn["training_curves"] = pictures.training_curves(records)
+    return drawn
 
 
 def write_predictions(path: Path, answers: dict[str, dict[str, Any]], config: Any) -> None:

@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 
 
 class WeightedSampler(Sampler[int]):
-    """Draws as many rows as there are, with replacement, by weight; an epoch has its own seed, so a resume repeats it."""
+    """Draws as many rows as there are, with replacement, by weight; an epoch has its own seed: a resume repeats it."""
 
     def __init__(self, weights: Sequence[float], seed: int):
         self.weights = torch.tensor(weights, dtype=torch.float64)
@@ -34,7 +34,7 @@ def balanced_weights(
 ) -> list[float]:
     """Drawing weights: within a genre an artist counts (rows of the artist)^(1 - group_exponent); genres count alike.
 
-    `shares` gives each row the share of its source among all draws; rows of one source have the same number.
+    `shares` gives each row the share of its source among all draws: one number for all rows of a source.
     An artist with ten similar songs teaches little more than one with two: without this the classifier learns artists.
     """
     rows_of_group = Counter(zip(shares, groups, strict=True))
@@ -42,4 +42,8 @@ def balanced_weights(
     total = Counter()
     for weight, share, label in zip(weights, shares, labels, strict=True):
         total[share, label] += weight
-    return [weight * share / total[share, label] for weight, share, label in zip(weights, shares, labels, strict=True)]
+    genres_of = Counter(share for share, _ in total)
+    return [
+        weight * share / (total[share, label] * genres_of[share])
+        for weight, share, label in zip(weights, shares, labels, strict=True)
+    ]

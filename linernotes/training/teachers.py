@@ -1,7 +1,7 @@
 """A linear teacher: on a few hundred songs a linear rule generalises best to unknown artists; a network can learn it.
 
 The teacher is fitted on the training rows alone and then answers mixed and noisy songs that no data set holds; the
-network learns those answers ("function matching", Beyer et al. 2022, arXiv 2106.05237; Hinton et al. 2015, arXiv 1503.02531).
+network learns those answers ("function matching", Beyer et al. 2022, arXiv 2106.05237).
 """
 
 from dataclasses import dataclass

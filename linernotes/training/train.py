@@ -98,6 +98,7 @@ def train(
     model.save_pretrained(folder)
     if held_out:
         (folder / "out_of_fold.json").write_text(json.dumps(held_out))
+    shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
     facts = training_facts(experiment, model, data.sources, time.monotonic() - started)
     (folder / "training.json").write_text(json.dumps(facts, indent=2))
     return folder
@@ -176,7 +177,7 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
 
 
 def last_whole_checkpoint(run: Path) -> Path | None:
-    """The newest checkpoint written to its end (the Trainer writes trainer_state.json last); broken ones are removed."""
+    """The newest checkpoint written to its end (trainer_state.json is written last); broken ones are removed."""
     whole = []
     for folder in run.glob("checkpoint-*"):
         try:
@@ -214,12 +215,13 @@ def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, An
     rows, parts = data.crossed, []
     for repetition in range(options.fold_seeds):
         seed = options.seed + repetition
-        fold_of_row = grouped_folds(rows["label"], rows["group"], options.folds, seed)
-        for number in range(options.folds):
-            known, unknown = (
-                rows.select(np.flatnonzero(part)) for part in (fold_of_row != number, fold_of_row == number)
-            )
-            learned_rows = concatenate_datasets([data.uncrossed, known]) if data.uncrossed is not None else known
+        folds = grouped_folds(rows["label"], rows["group"], options.folds, seed)
+        for number, (learned, held_out) in enumerate(folds):
+            known, unknown = rows.select(learned), rows.select(held_out)
+            learned_rows = known
+            if data.uncrossed is not None:
+                met = np.isin(data.uncrossed["group"], unknown["group"])
+                learned_rows = concatenate_datasets([data.uncrossed.select(np.flatnonzero(~met)), known])
             model = fit(experiment, learned_rows, None, run / f"fold-{repetition}-{number}", seed, kept=False)
             part = answer_rows(model, unknown, experiment)
             part["baseline"] = recipe.baseline(known, unknown, model.config.labels).tolist()

@@ -91,6 +91,11 @@ def test_thirty_clips_are_thirty_songs(genre):
     assert len({part.sound for song in songs for part in song.parts.values()}) >= 30
 
 
+def test_the_same_seed_is_another_song_in_another_genre():
+    keys = {genre: [write_song(genre, seed).tonic for seed in range(12)] for genre in GENRES}
+    assert len({tuple(tonics) for tonics in keys.values()}) == len(GENRES)
+
+
 @pytest.mark.parametrize("genre", GENRES)
 def test_ten_seconds_are_made_in_a_fraction_of_one(genre):
     generate_clip(genre, 0)
@@ -311,7 +316,7 @@ def test_pop_kicks_on_every_beat(seed):
 
 
 def test_pop_pulse_is_heard_in_the_mix():
-    for seed in SEEDS:
+    for seed in range(3):
         heard = librosa.feature.tempo(y=generate_clip("pop", seed), sr=RATE)[0]
         assert heard == pytest.approx(write_song("pop", seed).tempo_bpm, rel=0.04)
 
@@ -404,10 +409,11 @@ def percussive_share(clip):
     ("first", "second"), [("blues", "rock"), ("jazz", "classical"), ("classical", "jazz"), ("pop", "rock")]
 )
 def test_a_blend_shares_key_and_pulse(first, second):
-    song = write_song(first, 4)
-    other = write_song(second, 4, tempo_bpm=song.tempo_bpm, tonic=song.tonic, mode=song.mode)
+    song = write_song(first, 4, 3.0)
+    other = write_song(second, 4, 3.0, tempo_bpm=song.tempo_bpm, tonic=song.tonic, mode=song.mode)
     assert other.tonic == song.tonic
     assert np.log2(other.tempo_bpm / song.tempo_bpm) in (-1.0, 0.0, 1.0)
+    assert np.corrcoef(blend(first, second, 4, 1.0, 3.0), render(other, RATE))[0, 1] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_blend_moves_from_one_genre_to_the_other():

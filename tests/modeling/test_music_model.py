@@ -125,7 +125,10 @@ def test_the_mode_is_left_as_it_was_found(model):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"errors": "ignore"}, r"errors is 'ignore'; allowed are 'raise' and 'record'"), ({"batch_size": 0}, "batch_size is 0")],
+    [
+        ({"errors": "ignore"}, r"errors is 'ignore'; allowed are 'raise' and 'record'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
 )
 def test_bad_arguments_are_named(model, options, message):
     with pytest.raises(ValueError, match=message):
@@ -166,7 +169,9 @@ def test_weights_that_are_missing_are_never_asked(model, tmp_path):
     del weights["classifier.0.weight"]
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     loaded = GenreMoeForAudioClassification.from_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"1 weights were not in the checkpoint and are random, 'classifier\.0\.weight' first"):
+    with pytest.raises(
+        ValueError, match=r"1 weights were not in the checkpoint and are random, 'classifier\.0\.weight' first"
+    ):
         loaded.predict(melody(2.0), sampling_rate=RATE)
 
 

@@ -170,6 +170,17 @@ def test_every_interval_holds_its_value_and_is_one(seed):
     assert all(number["low"] < number["high"] for number in found)
 
 
+def test_a_gate_that_never_wavers_has_intervals_without_width():
+    """Every clip of a genre gives its own expert the same weight, so every resample does."""
+    references, probabilities, groups, _ = made_up()
+    own = np.array([0.4, 0.5, 0.6, 0.7])[references]
+    gates = np.where(references[:, None] == np.arange(4), own[:, None], (1 - own[:, None]) / 3)
+    shown = metrics.measure(references, probabilities, groups, list("abcd"), gates)["self_activation"]
+    for letter, weight in zip("abcd", [0.4, 0.5, 0.6, 0.7], strict=True):
+        assert shown["per_class"][letter] == {"value": weight, "low": weight, "high": weight}
+    assert (shown["min"]["low"], shown["min"]["high"], shown["mean"]["low"]) == (0.4, 0.4, 0.55)
+
+
 def test_order_of_rows_changes_nothing():
     references, probabilities, groups, gates = made_up()
     order = np.random.default_rng(1).permutation(len(references))

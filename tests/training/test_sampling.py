@@ -11,15 +11,15 @@ def test_genres_count_alike_and_artists_by_the_root_of_their_rows():
     labels = ["jazz"] * 5 + ["rock"]
     groups = ["Monk", "Monk", "Monk", "Monk", "Bley", "Sonic Youth"]
     weights = balanced_weights(labels, groups, [1.0] * 6, group_exponent=0.5)
-    assert sum(weights[:5]) == pytest.approx(weights[5]) == pytest.approx(1.0)
+    assert sum(weights[:5]) == pytest.approx(weights[5]) == pytest.approx(0.5)
     # four songs count twice as much as one
     assert sum(weights[:4]) == pytest.approx(2 * weights[4])
 
 
 def test_sources_are_drawn_in_their_shares():
-    labels = ["jazz"] * 3
-    weights = balanced_weights(labels, ["a", "b", "c"], [0.25, 0.25, 0.75], group_exponent=0.5)
-    assert weights == pytest.approx([0.125, 0.125, 0.75])
+    labels = ["jazz", "jazz", "jazz", "rock"]
+    weights = balanced_weights(labels, ["a", "b", "c", "d"], [0.25, 0.25, 0.75, 0.75], group_exponent=0.5)
+    assert weights == pytest.approx([0.125, 0.125, 0.375, 0.375])
 
 
 def test_an_epoch_can_be_drawn_again_and_the_next_differs():

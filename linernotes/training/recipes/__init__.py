@@ -1,11 +1,14 @@
 """What each family needs to be trained: its rows, its batches, its metrics. One module a family, all of the same shape.
 
 A recipe has `Config` and `Model`, a dataclass `DataOptions`, and the functions
-    load_data(options, data_dirs, seed) -> Data        rows by split, with their licences
+    load_data(experiment, data_dirs) -> Data           rows by use, with where they come from and their licences
     create_model(experiment, rows) -> Model            statistics fitted on the rows it will learn from
-    training_view(rows, options) / plain_view(rows)    rows as `forward` takes them, with and without augmentation
-    augment(batch, options) -> batch                   augmentation that mixes rows of a batch
-    measure(rows, answers, labels) -> dict             the figures of metrics.json
+    row_weights(rows, options)                         how often a row is drawn, or None
+    training_view(rows, experiment), plain_view(...)   rows as `forward` takes them, with and without variation
+    batch_maker(model, rows, experiment) -> function   what is done to a whole batch in training
+    pretrain(model, rows, experiment)                  what comes before training, if anything
+    baseline(known, unknown, labels)                   the plain method to beat, on the same folds
+    pictures(model, data, experiment)                  what only this family draws
 """
 
 from importlib import import_module

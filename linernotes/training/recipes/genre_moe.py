@@ -5,7 +5,7 @@ A row is raw: 59 `features` (NaN where the source has none), or a `taggram` (fra
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,22 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from linernotes.corpora import gtzan
 from linernotes.corpora.generated import generated_set
+from linernotes.corpora.generators import SAMPLING_RATE, generate_clip
 from linernotes.modeling.configuration_genre_moe import GenreMoeConfig as Config
 from linernotes.modeling.feature_extraction_genre_moe import FEATURE_GROUPS
-from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, taggram_statistics
+from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, compress, taggram_statistics
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification as Model
 from linernotes.modeling.musicnn import MSD_TAGS
+from linernotes.report.pictures import feature_importance, waveforms_and_spectrograms
 from linernotes.training import teachers, triplets
 from linernotes.training.sampling import balanced_weights
 
 GENERATED = "generated"
+NO_LABEL = -1  # of a genre that the model has no word for
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,11 @@ class DataOptions:
         generated_seconds: their length.
         statistics, taggrams: names of the GTZAN folders in the data folders; None for none.
         musicnn: weights file of the musicnn front end, made by `python -m linernotes.convert_musicnn`.
-        relabel: genres of the tables that count as one of the model's, such as {"metal": "rock"}.
+        other_genres: whether rows of genres that the model has no label for are heard too: the teacher learns to tell
+            them from ours, the model learns the teacher's answers for them, the gate nothing.
         real_share: share of real rows among the rows drawn by weight; None draws every row once an epoch.
         artist_exponent: an artist counts (rows of the artist)^(1 - exponent) where rows are drawn by weight.
-        noise: standard deviation of Gaussian noise on the z-scores.
+        noise, generated_noise: standard deviation of Gaussian noise on the z-scores of real and of generated rows.
         mixup: alpha of the Beta distribution by which two rows and their labels are mixed; 0 for none.
         mask_chroma: share of the rows that lose their twelve chroma means, as the real tables have none.
         min_crop_frames: taggrams are cut to a random stretch of at least so many seconds; None keeps them whole.
@@ -57,10 +62,11 @@ class DataOptions:
     statistics: str | None = None
     taggrams: str | None = None
     musicnn: str | None = None
-    relabel: dict[str, str] = field(default_factory=dict)
+    other_genres: bool = False
     real_share: float | None = None
     artist_exponent: float = 0.5
     noise: float = 0.0
+    generated_noise: float = 0.0
     mixup: float = 0.0
     mask_chroma: float = 0.0
     min_crop_frames: int | None = None
@@ -99,35 +105,38 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
                 "rows": {split: len(rows) for split, rows in generated.items()},
             }
         )
-    real = real_rows(options, labels_of(experiment), data_dirs)
+    parts = {GENERATED: generated.get("train")}
+    real = real_rows(options, data_dirs)
     if real is not None:
-        name = options.statistics or options.taggrams
-        sources.append({"name": name, "licence": gtzan.LICENCE, "rows": {"all": len(real)}})
-    learned = [part for part in (generated.get("train"), real) if part is not None]
-    if not learned:
+        is_ours = np.isin(real["label"], labels_of(experiment))
+        parts["real"] = real.select(np.flatnonzero(is_ours))
+        if options.other_genres and not is_ours.all():
+            parts["others"] = real.select(np.flatnonzero(~is_ours))
+        counts = {kind: len(part) for kind, part in parts.items() if kind != GENERATED}
+        sources.append({"name": options.statistics or options.taggrams, "licence": gtzan.LICENCE, "rows": counts})
+    parts = {kind: part for kind, part in parts.items() if part is not None}
+    if not parts:
         raise ValueError("the data block names no data; set generated_per_genre, statistics or taggrams")
+    uncrossed = [part for kind, part in parts.items() if kind != "real"]
     return Data(
-        train=concatenate_datasets(learned),
+        train=concatenate_datasets(list(parts.values())),
         validation=generated.get("validation"),
         test=generated.get("test"),
-        crossed=real,
-        uncrossed=generated.get("train"),
+        crossed=parts.get("real"),
+        uncrossed=concatenate_datasets(uncrossed) if uncrossed else None,
         sources=sources,
     )
 
 
-def real_rows(options: DataOptions, labels: list[str], data_dirs: list[Path]) -> Dataset | None:
-    """Rows of the table that the options name, of genres that the model knows after renaming."""
+def real_rows(options: DataOptions, data_dirs: list[Path]) -> Dataset | None:
+    """Rows of the table that the options name, of all its genres."""
     if options.statistics:
         rows = gtzan.load_statistics(find_folder(options.statistics, data_dirs))
     elif options.taggrams:
         rows = gtzan.load_taggrams(find_folder(options.taggrams, data_dirs))
     else:
         return None
-    genres = [options.relabel.get(label, label) for label in rows["label"]]
-    rows = rows.remove_columns(["label", "split"]).add_column("label", genres)
-    rows = rows.add_column("source", ["gtzan"] * len(rows))
-    return rows.select([index for index, genre in enumerate(genres) if genre in labels])
+    return rows.remove_columns("split").add_column("source", ["gtzan"] * len(rows))
 
 
 def find_folder(name: str, data_dirs: list[Path]) -> Path:
@@ -138,34 +147,51 @@ def find_folder(name: str, data_dirs: list[Path]) -> Path:
     raise FileNotFoundError(f"the data set {name!r} was not found; looked in {places}")
 
 
+def decoded(rows: Dataset) -> list[np.ndarray]:
+    """The inputs of rows, feature rows (num_features,) or taggrams (frames, 50)."""
+    rows = rows.with_format("numpy")
+    return [np.asarray(row, np.float32) for row in rows["taggram" if "taggram" in rows.column_names else "features"]]
+
+
+def as_features(inputs: list[np.ndarray]) -> Tensor:
+    """Raw features (batch, num_features); taggrams, of any lengths, become their statistics."""
+    if inputs[0].ndim == 1:
+        return torch.from_numpy(np.stack(inputs))
+    lengths = torch.tensor([len(taggram) for taggram in inputs])
+    padded = pad_sequence([torch.from_numpy(taggram) for taggram in inputs], batch_first=True)
+    return taggram_statistics(padded, torch.arange(padded.shape[1]) < lengths[:, None])
+
+
 def raw_features(rows: Dataset) -> np.ndarray:
-    """(rows, num_features), whole taggrams as their statistics."""
-    if "taggram" in rows.column_names:
-        return np.stack([statistics_of(np.asarray(taggram, np.float32)) for taggram in rows["taggram"]])
-    return np.asarray(rows["features"], np.float32)
-
-
-def statistics_of(taggram: np.ndarray) -> np.ndarray:
-    frames = torch.from_numpy(taggram)[None]
-    return taggram_statistics(frames, frames.new_ones(frames.shape[:2]))[0].numpy()
+    """(rows, num_features), NaN where a row has none."""
+    return as_features(decoded(rows)).numpy()
 
 
 def create_model(experiment: Any, rows: Dataset) -> Model:
     """A fresh model whose normalisation is that of the rows it will learn from."""
-    features = raw_features(rows)
-    deviation = np.nanstd(features, axis=0)
     labels = labels_of(experiment)
+    options = {key: value for key, value in experiment.model.items() if key != "labels"}
+    mean, deviation = statistics(rows, labels, options.get("log_features") or [])
     config = Config(
-        **{key: value for key, value in experiment.model.items() if key != "labels"},
+        **options,
         id2label=dict(enumerate(labels)),
         model_name=experiment.name,
-        feat_mean=np.nanmean(features, axis=0).tolist(),
-        feat_std=np.where(deviation > 1e-6, deviation, 1.0).tolist(),
+        feat_mean=mean.tolist(),
+        feat_std=deviation.tolist(),
     )
     model = Model(config)
     if experiment.data.musicnn:
         model.musicnn.load_state_dict(load_file(experiment.data.musicnn))
     return model
+
+
+def statistics(rows: Dataset, labels: list[str], log_features: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of every feature: of real rows where they have it, of generated ones where they do not."""
+    features = compress(torch.from_numpy(raw_features(rows)), log_features).numpy()
+    real = np.array([source != GENERATED for source in rows["source"]]) & np.isin(rows["label"], labels)
+    best = np.where(real[:, None] | np.isnan(features[real]).all(0), features, np.nan)
+    mean, deviation = np.nanmean(best, axis=0), np.nanstd(best, axis=0)
+    return mean, np.where(deviation > 1e-6, deviation, 1.0)
 
 
 def training_view(rows: Dataset, experiment: Any) -> Dataset:
@@ -188,23 +214,20 @@ def plain_view(rows: Dataset, experiment: Any) -> Dataset:
 
 def view(rows: Dataset, experiment: Any, min_crop_frames: int | None) -> Dataset:
     label2id = {label: index for index, label in enumerate(labels_of(experiment))}
-    # taggrams are decoded once: a row of Arrow lists costs more than a training step
-    column = "taggram" if "taggram" in rows.column_names else "features"
-    decoded = [np.asarray(row, np.float32) for row in rows[column]]
+    inputs = decoded(rows)  # once: reading a row of Arrow lists costs more than a training step
 
-    def prepare(batch: dict[str, list]) -> dict[str, list]:
-        inputs = [decoded[index] for index in batch["index"]]
-        if column == "taggram":
-            inputs = [statistics_of(crop(taggram, min_crop_frames)) for taggram in inputs]
-        labels = [label2id[label] for label in batch["label"]]
-        return {"input_values": inputs, "labels": labels, "real": [source != GENERATED for source in batch["source"]]}
+    def prepare(batch: dict[str, list]) -> dict[str, Any]:
+        features = as_features([crop(inputs[index], min_crop_frames) for index in batch["index"]])
+        labels = [label2id.get(label, NO_LABEL) for label in batch["label"]]
+        return {"input_values": features, "labels": labels, "real": [source != GENERATED for source in batch["source"]]}
 
-    return rows.remove_columns(column).add_column("index", range(len(rows))).with_transform(prepare)
+    rows = rows.select_columns(["label", "source"]).add_column("index", range(len(rows)))
+    return rows.with_transform(prepare)
 
 
 def crop(taggram: np.ndarray, min_frames: int | None) -> np.ndarray:
-    """A random stretch of at least `min_frames` frames, the whole if None; by torch's generator, which a resume restores."""
-    if min_frames is None or len(taggram) <= min_frames:
+    """A random stretch of at least `min_frames` frames, by torch's generator, which a resume restores; all if None."""
+    if min_frames is None or taggram.ndim == 1 or len(taggram) <= min_frames:
         return taggram
     length = int(torch.randint(min_frames, len(taggram) + 1, ()))
     start = int(torch.randint(0, len(taggram) - length + 1, ()))
@@ -216,9 +239,10 @@ def batch_maker(model: Model, rows: Dataset, experiment: Any) -> Callable[[dict[
     options: DataOptions = experiment.data
     teacher = teacher_of(rows, model, options) if options.teacher else None
 
-    def make(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        real = batch.pop("real")
-        z_scores, labels = model.normalise(batch["input_values"]), model.as_shares(batch["labels"])
+    def make(batch: dict[str, Tensor]) -> dict[str, Any]:
+        real, z_scores = batch["real"], model.normalise(batch["input_values"])
+        known = batch["labels"] != NO_LABEL
+        labels = model.as_shares(batch["labels"].clamp(min=0)) * known[:, None]
         if options.mask_chroma:
             masked = torch.rand(len(z_scores), device=real.device) < options.mask_chroma
             z_scores[:, FEATURE_GROUPS["chroma"]] *= ~masked[:, None]
@@ -227,13 +251,13 @@ def batch_maker(model: Model, rows: Dataset, experiment: Any) -> Callable[[dict[
             partner = partners(real)
             z_scores = share * z_scores + (1 - share) * z_scores[partner]
             labels = share * labels + (1 - share) * labels[partner]
-        if options.noise:
-            z_scores = z_scores + options.noise * torch.randn_like(z_scores)
-        batch |= {"labels": labels, "gate_labels": labels}
+        noise = torch.where(real, options.noise, options.generated_noise)[:, None]
+        z_scores = z_scores + noise * torch.randn_like(z_scores)
+        targets = labels
         if teacher is not None:
             answers = ((z_scores @ teacher[0] + teacher[1]) / options.teacher_temperature).softmax(-1)
-            batch["labels"] = torch.where(real[:, None], answers, labels)
-        return batch | {"input_values": z_scores * model.feat_std + model.feat_mean}
+            targets = torch.where(real[:, None], answers, labels)
+        return {"input_values": z_scores, "already_normalised": True, "labels": targets, "gate_labels": labels}
 
     return make
 
@@ -252,7 +276,8 @@ def teacher_of(rows: Dataset, model: Model, options: DataOptions) -> tuple[Tenso
     plain = rows.select([index for index, source in enumerate(rows["source"]) if source != GENERATED])
     with torch.no_grad():
         z_scores = model.normalise(torch.from_numpy(raw_features(plain))).cpu().numpy().astype(np.float64)
-    targets = np.array([model.config.label2id[label] for label in plain["label"]])
+    genres = [*model.config.labels, *sorted(set(plain["label"]) - set(model.config.labels))]
+    targets = np.array([genres.index(label) for label in plain["label"]])
     weights = np.array(row_weights(plain, replace(options, real_share=1.0)))
     weights *= len(weights) / weights.sum()
     if "taggram" in plain.column_names:
@@ -262,9 +287,8 @@ def teacher_of(rows: Dataset, model: Model, options: DataOptions) -> tuple[Tenso
         teacher = teachers.blend(first, second, share=0.35)
     else:
         teacher = teachers.logistic(z_scores, targets, weights, options.teacher_strength)
-    return tuple(
-        torch.tensor(part, dtype=torch.float32, device=model.device) for part in (teacher.weights, teacher.bias)
-    )
+    ours = (teacher.weights[:, : model.config.num_labels], teacher.bias[: model.config.num_labels])
+    return tuple(torch.tensor(part, dtype=torch.float32, device=model.device) for part in ours)
 
 
 def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
@@ -277,7 +301,7 @@ def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
 
 
 def baseline(known: Dataset, unknown: Dataset, labels: list[str]) -> np.ndarray:
-    """Probabilities (rows, labels) of plain logistic regression on the columns that the rows have, the figure to beat."""
+    """Probabilities (rows, labels) of plain logistic regression on the columns that the rows have."""
     columns = raw_features(known)
     present = ~np.isnan(columns).all(0)
     if "taggram" in known.column_names:
@@ -288,3 +312,16 @@ def baseline(known: Dataset, unknown: Dataset, labels: list[str]) -> np.ndarray:
     order = [labels.index(label) for label in classifier.classes_]
     probabilities[:, order] = classifier.predict_proba(raw_features(unknown)[:, present])
     return probabilities
+
+
+def pictures(model: Model, data: Data, experiment: Any) -> dict[str, Any]:
+    """What only this family draws, by name: what the features count for, and what the generated genres look like."""
+    rows = data.test if data.test is not None else data.crossed
+    with torch.no_grad():
+        features = torch.from_numpy(raw_features(rows)).to(model.device)
+    strength = model.attribute(features).abs().mean(0).cpu().numpy()
+    drawn = {"feature_importance": feature_importance(strength, model.feature_names, model.feature_groups)}
+    if data.test is not None:
+        clips = {genre: generate_clip(genre, experiment.training.seed) for genre in labels_of(experiment)}
+        drawn["genre_spectrograms"] = waveforms_and_spectrograms(clips, SAMPLING_RATE)
+    return drawn

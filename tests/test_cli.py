@@ -1,0 +1,246 @@
+"""The command line: what it prints where, its exit codes, strange file names, and that help waits for no library."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import create_autospec
+
+import pytest
+import soundfile
+from typer.testing import CliRunner, Result
+
+import linernotes
+from linernotes import api, cli
+
+COMMANDS = ("predict", "models", "train", "evaluate")
+
+
+@pytest.fixture
+def bundled(tmp_path, tiny_folder, monkeypatch) -> Path:
+    """The tiny model stands in for the default one."""
+    shutil.copytree(tiny_folder, tmp_path / "models" / "genre-moe")
+    monkeypatch.setattr(api, "BUNDLED", tmp_path / "models")
+    return tmp_path / "models" / "genre-moe"
+
+
+def run(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def in_a_process(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "linernotes", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+
+
+# Help
+
+
+@pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS)], ids=lambda a: " ".join(a) or "all")
+def test_help_needs_no_library(arguments):
+    code = (
+        "import sys\nfrom linernotes.cli import main\n"
+        f"try:\n    main([*{arguments}, '--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print(sorted({'torch', 'transformers', 'numpy', 'datasets', 'rich'} & set(sys.modules)))"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.startswith("Usage: linernotes")
+    assert process.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_names_every_command():
+    text = run("--help").stdout
+    assert all(f"  {command} " in text for command in COMMANDS)
+
+
+def test_version():
+    process = in_a_process("--version")
+    assert process.stdout == f"linernotes {linernotes.__version__}\n"
+
+
+# predict
+
+
+def test_predict_prints_the_song_the_genre_and_bars(bundled, recording):
+    result = run("predict", recording)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[1] == f"🎵 {recording}"
+    assert lines[3].startswith("Predicted genre : ")
+    assert len([line for line in lines if "█" in line or "░" in line]) == 5
+    assert len([line for line in lines if "▪" in line]) >= 1
+    assert "warning: only 2.0 s were there to hear; answers are reliable from 5 s on" in lines
+    assert result.stderr == ""
+
+
+def test_json_is_one_object_a_line_and_is_what_predict_says(bundled, recording):
+    result = run("predict", "--json", "--timeline", recording, recording)
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    expected = linernotes.load(bundled).predict([str(recording)] * 2, timeline=True)
+    assert answers == [{"path": str(recording), **answer} for answer in expected]
+    assert len(answers[0]["timeline"]) == 1
+
+
+def test_nothing_but_the_answers_is_printed_by_a_process(bundled, recording):
+    process = in_a_process("predict", "--model", bundled, "--json", recording)
+    assert process.returncode == 0
+    assert json.loads(process.stdout)["model"] == "tiny-moe"
+    assert process.stderr == ""
+
+
+def test_a_bad_file_is_recorded_in_its_place_and_the_others_are_answered(bundled, recording, tmp_path):
+    (tmp_path / "noise.wav").write_bytes(b"no sound in here")
+    result = run("predict", "--json", recording, tmp_path / "noise.wav", tmp_path / "absent.wav", recording)
+    assert result.exit_code == 1
+    first, noise, absent, last = map(json.loads, result.stdout.splitlines())
+    assert noise["path"] == str(tmp_path / "noise.wav")
+    assert noise["error"]["code"] == "not_audio"
+    assert absent["error"]["code"] == "not_found"
+    assert first == last
+    assert first["predicted_genre"]
+    assert result.stderr.count("\n") == 2
+    assert "noise.wav" in result.stderr
+    assert "absent.wav" in result.stderr
+
+
+def test_a_bad_file_leaves_stdout_to_the_answers(bundled, recording, tmp_path):
+    result = run("predict", tmp_path / "absent.wav", recording)
+    assert result.exit_code == 1
+    assert "absent" not in result.stdout
+    assert str(recording) in result.stdout
+    assert result.stderr.startswith("linernotes: ")
+
+
+def test_more_files_than_a_batch_are_all_answered_in_order(bundled, recording, tmp_path):
+    names = [str(shutil.copy(recording, tmp_path / f"{number}.wav")) for number in range(5)]
+    result = run("predict", "--json", "--batch-size", "2", *names)
+    assert [json.loads(line)["path"] for line in result.stdout.splitlines()] == names
+
+
+@pytest.mark.parametrize(
+    "name", ["[red]x[bold].wav", ":smile: a b.wav", "-x.wav", "--json", "a\nb.wav", "日本.wav", "\x1b[31mred.wav"]
+)
+def test_any_file_name_is_taken_literally(bundled, recording, tmp_path, monkeypatch, name):
+    recording.rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    shown = run("predict", "--", name)
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines()[1] == f"🎵 {name}".replace("\n", "\\n").replace("\x1b", "\\x1b")
+    assert json.loads(run("predict", "--json", "--", name).stdout)["path"] == name
+
+
+def test_a_name_that_is_not_utf8_is_shown_escaped_and_kept_in_json(bundled, recording, tmp_path, monkeypatch):
+    os.rename(os.fsencode(recording), os.fsencode(tmp_path) + b"/\xff.wav")
+    monkeypatch.chdir(tmp_path)
+    assert "🎵 \\udcff.wav\n" in run("predict", "\udcff.wav").stdout
+    assert json.loads(run("predict", "--json", "\udcff.wav").stdout)["path"] == "\udcff.wav"
+    assert "absent\\udcff.wav" in run("predict", "absent\udcff.wav").stderr
+
+
+def test_a_long_name_is_not_broken_into_lines(bundled, recording, tmp_path):
+    name = str(recording.rename(tmp_path / ("long " * 40 + ".wav")))
+    assert f"🎵 {name}\n" in run("predict", name).stdout
+
+
+def test_silence_is_uncertain(bundled, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", [0.0] * 22050 * 6, 22050)
+    text = run("predict", tmp_path / "silence.wav").stdout
+    assert "confidence, uncertain)" in text
+    assert "warning: the recording is silent" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nothing"], "'nothing' is no model: bundled are genre-moe"),
+        (["--device", "nowhere"], "device is 'nowhere'"),
+        (["--batch-size", "0"], "--batch-size"),
+        (["--colour"], "--colour"),
+    ],
+)
+def test_what_cannot_run_at_all_ends_with_2_and_a_message(bundled, recording, arguments, message):
+    result = run("predict", recording, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_folder_whose_config_is_broken_ends_with_2(bundled, recording):
+    (bundled / "config.json").write_text("{")
+    result = run("predict", "--model", bundled, recording)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("linernotes: ")
+
+
+# models
+
+
+def test_models_lists_what_is_bundled(bundled, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    figure = {"value": 0.8, "low": 0.75, "high": 0.85}
+    results = [{"evaluation": "test", "n": 150, "accuracy": figure}]
+    (bundled / "metrics.json").write_text(json.dumps({"results": results}))
+    text = " ".join(run("models").stdout.split())
+    for shown in ("genre-moe", "genre_moe", "jazz, blues, rock", "test: accuracy 0.800 (0.750-0.850), n = 150"):
+        assert shown in text
+
+
+def test_models_without_figures_says_so(bundled, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    assert "not yet" in run("models").stdout
+
+
+# train and evaluate
+
+
+def test_train_hands_its_arguments_over(monkeypatch):
+    from linernotes.training import train
+
+    called = create_autospec(train.train, return_value=Path("runs/x/model"))
+    monkeypatch.setattr(train, "train", called)
+    options = "--data-dir a --data-dir b --set training.epochs=1 --set model.dropout=0 --out runs/x --resume"
+    result = run("train", "x.yaml", *options.split())
+    assert result.exit_code == 0
+    assert result.stdout == "runs/x/model\n"
+    called.assert_called_once_with(
+        Path("x.yaml"),
+        data_dirs=[Path("a"), Path("b")],
+        overrides=["training.epochs=1", "model.dropout=0"],
+        out=Path("runs/x"),
+        resume=True,
+    )
+
+
+def test_evaluate_hands_its_arguments_over(monkeypatch):
+    from linernotes.training import evaluate
+
+    called = create_autospec(evaluate.evaluate_folder, return_value={"model": "x", "results": []})
+    monkeypatch.setattr(evaluate, "evaluate_folder", called)
+    result = run("evaluate", "models/x", "--data-dir", "a", "--predictions", "p.jsonl", "--out", "m.json")
+    assert json.loads(result.stdout) == {"model": "x", "results": []}
+    called.assert_called_once_with("models/x", data_dirs=[Path("a")], predictions=Path("p.jsonl"), out=Path("m.json"))
+
+
+@pytest.mark.parametrize("arguments", [["absent.yaml"], ["x.yaml", "--set", "nonsense"], ["x.yaml", "--set", "a.b=1"]])
+def test_an_experiment_that_is_none_ends_with_2_and_a_message(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("family: genre_moe\n")
+    result = run("train", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("linernotes: ")
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(("command", "argument"), [("train", "x.yaml"), ("evaluate", "models/x")])
+def test_a_missing_extra_is_named(monkeypatch, command, argument):
+    for module in [name for name in sys.modules if name.startswith("linernotes.training")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    result = run(command, argument)
+    assert result.exit_code == 2
+    assert 'datasets is not installed; training and evaluation need: pip install "linernotes[train]"' in result.stderr

@@ -1,0 +1,57 @@
+"""What the README shows is there and runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from linernotes import cli
+from linernotes.corpora import generators
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("document", ["README.md", "SECURITY.md", "CHANGELOG.md", "docs/decisions.md"])
+def test_every_link_into_the_repository_leads_somewhere(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert not [link for link in links if not (ROOT / document).parent.joinpath(link).exists()]
+
+
+def test_the_genre_of_the_readme_sounds(monkeypatch):
+    monkeypatch.setattr(generators, "GENRE_GENERATORS", dict(generators.GENRE_GENERATORS))
+    (example,) = (block for block in blocks("python") if "@generator" in block)
+    exec(example, {})
+    clip = generators.generate_clip("reggae", seed=1, duration_seconds=4.0)
+    assert clip.shape == (4 * generators.SAMPLING_RATE,)
+    assert np.isfinite(clip).all()
+    assert np.sqrt(np.mean(clip**2)) > 0.001
+
+
+def test_commands_and_options_of_the_readme_exist():
+    commands = cli.app.registered_commands
+    known = {command.callback.__name__ for command in commands}
+    lines = [line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines()]
+    shown = [shlex.split(line, comments=True) for line in lines]
+    ours = [line for line in shown if line[:1] == ["linernotes"]]
+    assert len(ours) >= 6
+    for _, command, *arguments in ours:
+        assert command in known
+        source = Path(cli.__file__).read_text(encoding="utf-8")
+        for option in (argument for argument in arguments if argument.startswith("--")):
+            assert f'"{option}"' in source or f" {option[2:].replace('-', '_')}:" in source
+
+
+def test_configs_and_make_targets_of_the_readme_exist():
+    for config in re.findall(r"configs/[\w/]+\.yaml", README):
+        assert (ROOT / config).is_file(), config
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake ([a-z]+)\b", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
