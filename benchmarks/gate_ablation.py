@@ -2,8 +2,8 @@
 
     python benchmarks/gate_ablation.py CONFIG --data-dir DATA [--data-dir DATA ...]
 
-Writes benchmarks/results/gate_ablation_<name>.json and prints the table of docs/expert-collapse.md. Real rows are answered out
-of fold (artists apart), generated clips from their held-out split.
+Writes benchmarks/results/gate_ablation_<name>.json and prints the table of docs/expert-collapse.md. Real rows are
+answered out of fold (artists apart), generated clips from their held-out split.
 """
 
 import argparse

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
@@ -47,8 +48,8 @@ SOURCES = (
 class AudioError(ValueError):
     """Audio that cannot be used. `code` says why, for programs; `path` says where (None when nothing has a name).
 
-    Codes: not_found, not_a_file, not_audio, empty, too_short (raised by models, which know their minimum), truncated
-    (cut or damaged), not_finite, bad_sampling_rate, too_many_channels, too_long, no_sampling_rate.
+    Codes: not_found, not_a_file, not_audio, empty, too_short (for a model, which knows its minimum), truncated (cut or
+    damaged), not_finite, bad_sampling_rate, too_many_channels, too_long, no_sampling_rate.
     """
 
     def __init__(self, code: str, message: str, path: str | None = None):
@@ -137,10 +138,14 @@ def _resampled(blocks: Iterator[np.ndarray], source_rate: float, target_rate: fl
         yield from blocks
         return
     resampler = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32")
-    for block in blocks:
-        if len(resampled := resampler.resample_chunk(block)):
+    is_empty, end = True, np.empty(0, np.float32)
+    for block in chain(blocks, [end]):
+        if len(resampled := resampler.resample_chunk(block, last=block is end)):
+            is_empty = False
             yield resampled
-    yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+    if is_empty:
+        message = f"shorter than one sample at {target_rate} Hz: at least one is needed, give a longer recording"
+        raise AudioError("too_short", message)
 
 
 def _check_rate(rate: Any, whose: str) -> None:
@@ -180,7 +185,8 @@ def _truncated(what: str) -> AudioError:
 def _open(source: Any, source_sampling_rate: float | None) -> AbstractContextManager[_Recording]:
     path = describe(source)
     if isinstance(source, Mapping):
-        source_sampling_rate = source.get("sampling_rate", source_sampling_rate)
+        stated_rate = source.get("sampling_rate")
+        source_sampling_rate = source_sampling_rate if stated_rate is None else stated_rate
         source = next((source[key] for key in ("array", "bytes", "path") if source.get(key) is not None), source)
     if isinstance(source, (np.ndarray, torch.Tensor)):
         return _open_array(source, source_sampling_rate)

@@ -110,7 +110,7 @@ def _analyse(samples: Tensor, sampling_rate: int, n_fft: int, hop_length: int) -
     return power, mel_db, torch.cat(columns, dim=-1)
 
 
-def mel_patches(mel: Tensor, patch_frames: int = 187, patch_hop_frames: int = 62) -> Tensor:
+def mel_patches(mel: Tensor, patch_frames: int = 187, patch_hop_frames: int = 61) -> Tensor:
     """Overlapping patches of (batch, frames, mels): (batch, patches, patch_frames, mels).
 
     Frames after the last full patch are left out; a clip shorter than one patch is repeated until it fills one.
@@ -141,7 +141,7 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
         hop_length: int | None = None,
         feature_size: int | None = None,
         patch_frames: int = 187,
-        patch_hop_frames: int = 62,
+        patch_hop_frames: int = 61,
         padding_value: float = 0.0,
         **kwargs,
     ):

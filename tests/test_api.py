@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
 
 import linernotes
 from linernotes import api
+from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
 
 
 @pytest.fixture

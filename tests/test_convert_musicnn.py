@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from linernotes.modeling.musicnn import MSD_TAGS, MusicnnTagger
 from safetensors import safe_open
 
 from linernotes import convert_musicnn
 from linernotes.convert_musicnn import DATA, INDEX, convert, main, read_bundle, to_state_dict
+from linernotes.modeling.musicnn import MSD_TAGS, MusicnnTagger
 
 MAGIC = 0xDB4775248B80FB57
 

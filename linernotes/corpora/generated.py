@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, List, Value
 
 from linernotes import modeling
 from linernotes.corpora.generators import GENRE_GENERATORS, generate_clip
-from linernotes.modeling.feature_extraction_genre_moe import extract_features
+from linernotes.modeling.feature_extraction_genre_moe import FEATURE_NAMES, extract_features
 
 SAMPLING_RATE = 22050
 SPLIT_SHARES = {"train": 4, "validation": 1, "test": 1}
@@ -24,24 +24,19 @@ def splits_of(clips_per_genre: int) -> dict[str, range]:
 
 
 def generated_set(clips_per_genre: int = 180, duration_seconds: float = 10.0, seed: int = 0) -> DatasetDict:
-    """Rows of `features` (59), `label`, `group`, `clip`, `source`, by split. Every clip is a group: none shares its notes.
+    """Rows of `features` (59), `label`, `group`, `clip`, `source`, by split; every clip is a group of its own.
 
     `datasets` keeps the rows in its cache; a change of the generators or of the features makes them anew.
     """
     return DatasetDict(
-        {
-            split: Dataset.from_generator(
-                _rows,
-                gen_kwargs={
-                    "numbers": list(numbers),
-                    "duration_seconds": duration_seconds,
-                    "seed": seed,
-                    "code": code_digest(),
-                },
-            )
-            for split, numbers in splits_of(clips_per_genre).items()
-        }
+        {split: _built(list(numbers), duration_seconds, seed) for split, numbers in splits_of(clips_per_genre).items()}
     )
+
+
+def _built(numbers: list[int], duration_seconds: float, seed: int) -> Dataset:
+    asked = {"numbers": numbers, "duration_seconds": duration_seconds, "seed": seed, "code": code_digest()}
+    rows = Dataset.from_generator(_rows, gen_kwargs=asked)
+    return rows.cast_column("features", List(Value("float32"), length=len(FEATURE_NAMES)))
 
 
 def _rows(numbers: list[int], duration_seconds: float, seed: int, code: str) -> Iterator[dict]:

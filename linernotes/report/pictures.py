@@ -281,6 +281,7 @@ def feature_importance(importances, names: Sequence[str], groups: dict[str, slic
     _ranked_bars(axes[0], [names[i] for i in order], shares[order], list(colors[order]))
     axes[0].set_title(f"the {len(order)} strongest of {len(shares)} features")
     if groups:
+        ranked = ranked[:SHOWN_FEATURES]
         _ranked_bars(axes[1], ranked, [sums[name] for name in ranked], [palette[name] for name in ranked])
         axes[1].set_title("by group")
     return figure

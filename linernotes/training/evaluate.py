@@ -54,7 +54,7 @@ def evaluate_folder(
     out.write_text(json.dumps(metrics, indent=1) + "\n")
     if predictions:
         write_predictions(Path(predictions), answers, model.config)
-    drawn = draw(results, answers, model.config, folder) | experiment.recipe.pictures(model, data, experiment)
+    drawn = draw(results, answers, model, folder) | experiment.recipe.pictures(model, data, experiment)
     for name, figure in drawn.items():
         pictures.save(figure, out.parent / "plots" / f"{name}.png")
     return metrics
@@ -93,9 +93,9 @@ def figures(answer: dict[str, Any], config: Any) -> dict[str, Any]:
     return measured
 
 
-def draw(results: dict, answers: dict, config: Any, folder: Path) -> dict[str, Figure]:
+def draw(results: dict, answers: dict, model: Any, folder: Path) -> dict[str, Figure]:
     """The pictures that every classifier has, by name; of each kind one for every evaluation."""
-    drawn = {}
+    drawn, config = {}, model.config
     for name, measured in results.items():
         references = np.array([config.label2id[label] for label in answers[name]["label"]])
         drawn[f"confusion_matrix_{name}"] = pictures.confusion_matrix(measured["confusion"], config.labels)
@@ -104,8 +104,12 @@ def draw(results: dict, answers: dict, config: Any, folder: Path) -> dict[str, F
         )
         drawn[f"reliability_{name}"] = pictures.reliability_diagram(**measured["reliability"])
         if "gate_profile" in measured:
-            drawn[f"expert_gates_{name}"] = pictures.expert_gates(measured["gate_profile"], config.labels)
-            drawn[f"radar_charts_{name}"] = pictures.radar_charts(measured["gate_profile"], config.labels)
+            drawn[f"expert_gates_{name}"] = pictures.expert_gates(
+                measured["gate_profile"], config.labels, model.expert_names
+            )
+            drawn[f"radar_charts_{name}"] = pictures.radar_charts(
+                measured["gate_profile"], config.labels, model.expert_names
+            )
     log = folder / "training_log.jsonl"
     if log.is_file():
         records = [json.loads(line) for line in log.read_text().splitlines()]

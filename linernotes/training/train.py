@@ -93,10 +93,13 @@ def train(
     data = recipe.load_data(experiment, [Path(folder) for folder in data_dirs])
     held_out = cross_validate(experiment, data, run) if options.folds else None
     model = fit(experiment, data.train, data.validation, run, options.seed, resume)
-    calibrate(model, held_out or answer_rows(model, data.validation, experiment))
+    if held_out is None and data.validation is not None:
+        held_out = answer_rows(model, data.validation, experiment)
+    if held_out is not None:
+        calibrate(model, held_out)
     folder = run / "model"
     model.save_pretrained(folder)
-    if held_out:
+    if options.folds:
         (folder / "out_of_fold.json").write_text(json.dumps(held_out))
     shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
     facts = training_facts(experiment, model, data.sources, time.monotonic() - started)

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import soundfile
-from linernotes.modeling.feature_extraction_genre_moe import FEATURE_GROUPS, FEATURE_NAMES
 
 from linernotes.corpora.gtzan import (
     GTZAN_GENRES,
@@ -19,6 +18,7 @@ from linernotes.corpora.gtzan import (
 )
 from linernotes.corpora.manifest import with_waveforms
 from linernotes.corpora.splits import SplitLeakError
+from linernotes.modeling.feature_extraction_genre_moe import FEATURE_GROUPS, FEATURE_NAMES
 
 CLIPS = [  # clip, label, split, artist
     ("blues.00029", "blues", "train", "Kelly Joe Phelps"),

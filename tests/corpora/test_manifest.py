@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 from datasets import Audio
-from linernotes.modeling.audio import AudioError
 
 from linernotes.corpora.manifest import (
     ManifestError,
@@ -19,6 +18,7 @@ from linernotes.corpora.manifest import (
     write_manifest,
 )
 from linernotes.corpora.splits import SplitLeakError
+from linernotes.modeling.audio import AudioError
 
 RATE = 8_000
 

@@ -703,6 +703,17 @@ def test_arrays_that_are_no_audio(source, code, message):
     assert (caught.value.code, caught.value.path) == (code, None)
 
 
+def test_less_than_one_sample_at_the_rate_asked_for_is_too_short():
+    with pytest.raises(AudioError, match=r"shorter than one sample at 16000 Hz: .* give a longer recording") as caught:
+        read_audio(np.zeros(5), 16_000, source_sampling_rate=192_000)
+    assert caught.value.code == "too_short"
+
+
+def test_a_dict_without_a_rate_takes_that_of_the_call():
+    samples = read_audio({"array": np.zeros(100), "sampling_rate": None}, RATE, source_sampling_rate=RATE)
+    assert len(samples) == 100
+
+
 @pytest.mark.parametrize("source", [np.zeros(100), torch.zeros(100), {"array": np.zeros(100)}])
 def test_an_array_needs_a_rate(source):
     with pytest.raises(AudioError, match="does not say its sampling rate: pass it in Hz") as caught:

@@ -180,5 +180,5 @@ def test_statistics_that_differ_between_config_and_weights_are_refused(model, tm
     config = json.loads((tmp_path / "config.json").read_text())
     config["feat_mean"][3] = 7.0
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="`feat_mean` in config.json differs from the same buffer"):
+    with pytest.raises(ValueError, match=r"`feat_mean` in config\.json differs from the same buffer"):
         GenreMoeForAudioClassification.from_pretrained(tmp_path)

@@ -242,9 +242,11 @@ def test_feature_importance_is_ranked_and_summed():
     assert single.patches[1].get_facecolor() == grouped.patches[1].get_facecolor()  # tempo is rhythm
 
 
-def test_only_the_twenty_strongest_features_are_drawn():
-    (axes,) = pictures.feature_importance(np.arange(59.0), [f"feature {i}" for i in range(59)]).axes
-    assert len(axes.patches) == 20
+def test_only_the_twenty_strongest_features_and_groups_are_drawn():
+    names = [f"feature {i}" for i in range(59)]
+    alone = {name: slice(i, i + 1) for i, name in enumerate(names)}
+    axes, grouped = pictures.feature_importance(np.arange(59.0), names, alone).axes
+    assert len(axes.patches) == len(grouped.patches) == 20
     assert tick_labels(axes.yaxis)[0] == "feature 58"
     assert axes.get_title() == "the 20 strongest of 59 features"
 

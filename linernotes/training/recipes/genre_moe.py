@@ -190,6 +190,7 @@ def statistics(rows: Dataset, labels: list[str], log_features: list[int]) -> tup
     features = compress(torch.from_numpy(raw_features(rows)), log_features).numpy()
     real = np.array([source != GENERATED for source in rows["source"]]) & np.isin(rows["label"], labels)
     best = np.where(real[:, None] | np.isnan(features[real]).all(0), features, np.nan)
+    best[:, np.isnan(best).all(0)] = 0.0  # no row has it: the model will take it for the mean, whatever that is
     mean, deviation = np.nanmean(best, axis=0), np.nanstd(best, axis=0)
     return mean, np.where(deviation > 1e-6, deviation, 1.0)
 
@@ -294,9 +295,9 @@ def teacher_of(rows: Dataset, model: Model, options: DataOptions) -> tuple[Tenso
 def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
     """Triplet pre-training of the experts, where the experiment asks for it."""
     if experiment.data.pretrain_epochs:
+        rows = rows.select(np.flatnonzero(np.isin(rows["label"], labels_of(experiment))))
         features = torch.from_numpy(raw_features(rows)).to(model.device)
-        label2id = {label: index for index, label in enumerate(labels_of(experiment))}
-        labels = torch.tensor([label2id[label] for label in rows["label"]], device=model.device)
+        labels = torch.tensor([model.config.label2id[label] for label in rows["label"]], device=model.device)
         triplets.pretrain_experts(model, features, labels, experiment.data.pretrain_epochs)
 
 

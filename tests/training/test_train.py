@@ -1,0 +1,163 @@
+"""Training from an experiment file to a Hub folder, on miniature tables: what it writes, and a resume after a kill."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
+from linernotes.training.evaluate import evaluate_folder
+from linernotes.training.publish import publish
+from linernotes.training.train import last_whole_checkpoint, train
+
+EXPERIMENT = """
+family: genre_moe
+name: genre-test
+model: {labels: [jazz, rock], num_experts: 2, gate_alignment_weight: 0.5, log_features: [52, 56]}
+data: {statistics: tables, other_genres: true, real_share: 1.0, mixup: 1.0, noise: 0.3, teacher: true}
+training: {epochs: 12, batch_size: 16, best_metric: null, patience: null, learning_rate: 0.005}
+"""
+COLUMNS = [
+    *("chroma_stft_mean", "chroma_stft_var", "rms_mean", "rms_var", "spectral_centroid_mean", "spectral_centroid_var"),
+    *("spectral_bandwidth_mean", "spectral_bandwidth_var", "rolloff_mean", "rolloff_var"),
+    *("zero_crossing_rate_mean", "zero_crossing_rate_var", "harmony_mean", "harmony_var", "perceptr_mean"),
+    *("perceptr_var", "tempo"),
+    *(f"mfcc{k}_{statistic}" for k in range(1, 21) for statistic in ("mean", "var")),
+]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> Path:
+    """A table of three genres, six artists each, that differ in every column."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "tables").mkdir()
+    rng = np.random.default_rng(0)
+    statistics, metadata = [], []
+    for number, genre in enumerate(("jazz", "rock", "disco")):
+        for song in range(24):
+            clip = f"{genre}.{song:05}"
+            values = np.exp(rng.normal(loc=0.7 * number, scale=0.5, size=len(COLUMNS)))
+            statistics.append(
+                {"clip": clip, "label": genre, "split": "train", "length": 1} | dict(zip(COLUMNS, values, strict=True))
+            )
+            metadata.append({"clip": clip, "label": genre, "split": "train", "group": f"{genre} artist {song % 6}"})
+    for name, rows in (("features_30_sec.csv", statistics), ("metadata.csv", metadata)):
+        with (folder / "tables" / name).open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "experiment.yaml"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(data_dir, config, tmp_path_factory) -> Path:
+    overrides = ["training.folds=3", "training.epochs=25"]
+    return train(config, [data_dir], overrides, tmp_path_factory.mktemp("run"))
+
+
+def test_the_result_is_a_whole_hub_folder(trained):
+    assert {path.name for path in trained.iterdir()} >= {
+        *("config.json", "preprocessor_config.json", "model.safetensors", "modeling_genre_moe.py", "mixture.py"),
+        *("training.json", "training_log.jsonl", "out_of_fold.json"),
+    }
+    facts = json.loads((trained / "training.json").read_text())
+    assert facts["data"] == [
+        {"name": "tables", "licence": facts["data"][0]["licence"], "rows": {"real": 48, "others": 24}}
+    ]
+    assert facts["experiment"]["training"]["epochs"] == 25
+    losses = [json.loads(line).get("loss") for line in (trained / "training_log.jsonl").read_text().splitlines()]
+    assert losses[24] < losses[0]
+
+
+def test_a_published_folder_links_its_code(trained, tmp_path):
+    publish(trained, tmp_path / "models" / "genre-test")
+    links = {path.name for path in (tmp_path / "models" / "genre-test").glob("*.py") if path.is_symlink()}
+    assert links == {path.name for path in trained.glob("*.py")}
+    assert all((tmp_path / "models" / "genre-test" / name).is_file() for name in links)
+    with pytest.raises(FileNotFoundError, match=r"holds no model\.safetensors"):
+        publish(tmp_path, tmp_path / "other")
+
+
+def test_evaluation_writes_figures_pictures_and_predictions(trained, data_dir, tmp_path):
+    out, predictions = tmp_path / "metrics.json", tmp_path / "predictions.jsonl"
+    metrics = evaluate_folder(trained, [data_dir], predictions, out)
+    assert json.loads(out.read_text()) == metrics
+    figures = metrics["results"]["cross_validation"]
+    assert figures["n"] == 48
+    assert figures["n_groups"] == 12
+    # the two genres differ in every column: out of fold, artists apart, both methods must find it
+    assert figures["accuracy"]["value"] > 0.9
+    assert figures["baseline"]["accuracy"]["value"] > 0.9
+    assert figures["self_activation"]["min"]["value"] > 0.6
+    rows = [json.loads(line) for line in predictions.read_text().splitlines()]
+    assert len({row["clip"] for row in rows}) == 48
+    correct = np.mean([max(row["probabilities"], key=row["probabilities"].get) == row["label"] for row in rows])
+    assert correct == pytest.approx(figures["accuracy"]["value"], abs=1e-5)
+    assert {path.stem for path in (tmp_path / "plots").glob("*.png")} >= {
+        *("confusion_matrix_cross_validation", "roc_curves_cross_validation", "training_curves", "feature_importance"),
+    }
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data_dir, config, tmp_path):
+    runs = [train(config, [data_dir], [f"training.seed={seed}"], tmp_path / str(i)) for i, seed in enumerate((0, 0, 1))]
+    first, second, other = ((run / "model.safetensors").read_bytes() for run in runs)
+    assert first == second != other
+
+
+def test_a_checkpoint_that_was_cut_is_passed_over(tmp_path):
+    for step, text in ((10, '{"global_step": 10}'), (20, '{"global_st'), (30, None)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if text is not None:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(text)
+    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_weights_and_log(data_dir, config, tmp_path):
+    unbroken = train(config, [data_dir], out=tmp_path / "unbroken")
+    run = tmp_path / "killed"
+    arguments = [str(config), [str(data_dir)], [], str(run)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from linernotes.training.train import train; train(*{arguments!r})"]
+    )
+    while process.poll() is None and not list(run.glob("checkpoint-*")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (run / "model").exists(), "the run ended before it could be killed"
+    resumed = train(config, [data_dir], out=run, resume=True)
+    assert (resumed / "model.safetensors").read_bytes() == (unbroken / "model.safetensors").read_bytes()
+    assert losses_of(resumed) == losses_of(unbroken)
+
+
+def losses_of(folder: Path) -> list[tuple[float, float]]:
+    records = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+    return [(record["step"], record["loss"]) for record in records if "loss" in record]
+
+
+def test_missing_data_is_named(config, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"data set 'tables' was not found; looked in .*empty"):
+        train(config, [tmp_path / "empty"], out=tmp_path / "run")
+
+
+def test_pretrained_experts_are_an_option(data_dir, config, tmp_path):
+    folder = train(config, [data_dir], ["data.pretrain_epochs=2", "training.epochs=1"], tmp_path)
+    plain = train(config, [data_dir], ["training.epochs=1"], tmp_path / "plain")
+    key = "experts.0.0.weight"
+    assert not load_file(folder / "model.safetensors")[key].equal(load_file(plain / "model.safetensors")[key])
+    assert GenreMoeForAudioClassification.from_pretrained(folder).config.labels == ["jazz", "rock"]
