@@ -61,6 +61,13 @@ def load_statistics(folder: Path | str, genres: Sequence[str] = GTZAN_GENRES) ->
     return _checked_dataset(kept, {"features": List(Value("float32"), length=len(FEATURE_NAMES))})
 
 
+def load_table(folder: Path | str) -> dict[str, list[float]]:
+    """All numbers of `features_30_sec.csv` by clip, variances and all: what plain classifiers are usually given."""
+    rows = _read_table(Path(folder) / "features_30_sec.csv", ("clip", "label"))
+    columns = [column for column in rows[0] if column not in ("clip", "filename", "label", "split", "length")]
+    return {row["clip"]: [_number(row, column, row["clip"]) for column in columns] for row in rows}
+
+
 def load_taggrams(folder: Path | str, genres: Sequence[str] = GTZAN_GENRES) -> Dataset:
     """Rows of musicnn's tags over time from `musicnn_msd_taggram.npz`, with artists and splits from `metadata.csv`.
 

@@ -21,7 +21,7 @@ from transformers import AutoModel
 from linernotes.report import pictures
 from linernotes.training.config import parse_experiment
 from linernotes.training.metrics import measure, paired_difference
-from linernotes.training.train import answer_rows
+from linernotes.training.train import BASELINE, answer_rows
 
 
 def evaluate_folder(
@@ -71,26 +71,33 @@ def probabilities_of(answer: dict[str, Any], config: Any) -> np.ndarray:
 
 
 def figures(answer: dict[str, Any], config: Any) -> dict[str, Any]:
-    """The figures of one set of answers; those of a cross-validation beside the baseline's on the same folds."""
+    """The figures of one set of answers; those of a cross-validation beside the baselines' on the same folds."""
     labels = config.labels
     references = np.array([config.label2id[label] for label in answer["label"]])
     probabilities = probabilities_of(answer, config)
     gates = np.array(answer["gate_weights"]) if "gate_weights" in answer else None
     measured = measure(references, probabilities, answer["group"], labels, gate_weights=gates)
-    if "baseline" in answer:
-        baseline = np.array(answer["baseline"])
+    if "repetition" in answer:
+        measured["repetitions"] = 1 + max(answer["repetition"])  # n counts a song once for each
         measured["uncalibrated_ece"] = measure(
             references, torch.tensor(answer["logits"]).softmax(-1).numpy(), answer["group"], labels
         )["ece"]
-        measured["baseline"] = {
-            "name": "logistic regression on the same folds",
-            **measure(references, baseline, answer["group"], labels),
+        measured["baselines"] = {
+            name.removeprefix(BASELINE): beside(
+                np.array(answer[name]), probabilities, references, answer["group"], labels
+            )
+            for name in answer
+            if name.startswith(BASELINE)
         }
-        measured["accuracy_minus_baseline"] = paired_difference(
-            references, probabilities.argmax(1), baseline.argmax(1), answer["group"]
-        )
-        measured["repetitions"] = 1 + max(answer["repetition"])  # n counts a song once for each
     return measured
+
+
+def beside(
+    baseline: np.ndarray, ours: np.ndarray, references: np.ndarray, groups: list[str], labels: list[str]
+) -> dict:
+    """A baseline's figures, and by how much our accuracy differs from its own on the same rows."""
+    difference = paired_difference(references, ours.argmax(1), baseline.argmax(1), groups)
+    return {**measure(references, baseline, groups, labels), "our_accuracy_minus_its": difference}
 
 
 def draw(results: dict, answers: dict, model: Any, folder: Path) -> dict[str, Figure]:

@@ -29,6 +29,8 @@ from linernotes.training.calibration import choose_abstain_threshold, fit_temper
 from linernotes.training.config import Experiment, load_experiment
 from linernotes.training.sampling import WeightedSampler
 
+BASELINE = "baseline: "  # before the name of a method that was fitted on the same folds
+
 
 class MusicTrainer(Trainer):
     """transformers' Trainer with the family's way of drawing rows and of varying batches."""
@@ -221,13 +223,14 @@ def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, An
         folds = grouped_folds(rows["label"], rows["group"], options.folds, seed)
         for number, (learned, held_out) in enumerate(folds):
             known, unknown = rows.select(learned), rows.select(held_out)
-            learned_rows = known
+            learned_rows = recipe.without_table(known)
             if data.uncrossed is not None:
                 met = np.isin(data.uncrossed["group"], unknown["group"])
                 learned_rows = concatenate_datasets([data.uncrossed.select(np.flatnonzero(~met)), known])
             model = fit(experiment, learned_rows, None, run / f"fold-{repetition}-{number}", seed, kept=False)
             part = answer_rows(model, unknown, experiment)
-            part["baseline"] = recipe.baseline(known, unknown, model.config.labels).tolist()
+            for name, probabilities in recipe.baselines(known, unknown, model.config.labels).items():
+                part[f"{BASELINE}{name}"] = probabilities.tolist()
             part["repetition"] = [repetition] * len(unknown)
             parts.append(part)
     return {name: [value for part in parts for value in part[name]] for name in parts[0]}

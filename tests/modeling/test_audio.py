@@ -430,7 +430,7 @@ def fake_ffmpeg(monkeypatch, tmp_path: Path, script: str) -> None:
 
 @posix_only
 def test_an_ffmpeg_that_hangs_is_stopped(monkeypatch, tmp_path):
-    fake_ffmpeg(monkeypatch, tmp_path, "exec sleep 60")
+    fake_ffmpeg(monkeypatch, tmp_path, "while :; do :; done")
     monkeypatch.setattr(ffmpeg, "BLOCK_SECONDS", 0.2)
     started = time.monotonic()
     with pytest.raises(AudioError, match="stopped at its limits, status -9"):

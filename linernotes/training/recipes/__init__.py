@@ -7,7 +7,8 @@ A recipe has `Config` and `Model`, a dataclass `DataOptions`, and the functions
     training_view(rows, experiment), plain_view(...)   rows as `forward` takes them, with and without variation
     batch_maker(model, rows, experiment) -> function   what is done to a whole batch in training
     pretrain(model, rows, experiment)                  what comes before training, if anything
-    baseline(known, unknown, labels)                   the plain method to beat, on the same folds
+    baselines(known, unknown, labels)                  the plain methods to beat, fitted on the same folds
+    without_table(rows)                                rows with the columns that all sources have
     pictures(model, data, experiment)                  what only this family draws
 """
 

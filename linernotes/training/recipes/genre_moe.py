@@ -32,6 +32,7 @@ from linernotes.training import teachers, triplets
 from linernotes.training.sampling import balanced_weights
 
 GENERATED = "generated"
+TABLE = "table"  # the column of all numbers that a published table has of a song
 NO_LABEL = -1  # of a genre that the model has no word for
 
 
@@ -119,19 +120,26 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         raise ValueError("the data block names no data; set generated_per_genre, statistics or taggrams")
     uncrossed = [part for kind, part in parts.items() if kind != "real"]
     return Data(
-        train=concatenate_datasets(list(parts.values())),
+        train=concatenate_datasets([without_table(part) for part in parts.values()]),
         validation=generated.get("validation"),
         test=generated.get("test"),
         crossed=parts.get("real"),
-        uncrossed=concatenate_datasets(uncrossed) if uncrossed else None,
+        uncrossed=concatenate_datasets([without_table(part) for part in uncrossed]) if uncrossed else None,
         sources=sources,
     )
+
+
+def without_table(rows: Dataset) -> Dataset:
+    """Rows with the columns that all sources have."""
+    return rows.remove_columns(TABLE) if TABLE in rows.column_names else rows
 
 
 def real_rows(options: DataOptions, data_dirs: list[Path]) -> Dataset | None:
     """Rows of the table that the options name, of all its genres."""
     if options.statistics:
-        rows = gtzan.load_statistics(find_folder(options.statistics, data_dirs))
+        folder = find_folder(options.statistics, data_dirs)
+        rows, table = gtzan.load_statistics(folder), gtzan.load_table(folder)
+        rows = rows.add_column(TABLE, [table[clip] for clip in rows["clip"]])
     elif options.taggrams:
         rows = gtzan.load_taggrams(find_folder(options.taggrams, data_dirs))
     else:
@@ -301,17 +309,28 @@ def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
         triplets.pretrain_experts(model, features, labels, experiment.data.pretrain_epochs)
 
 
-def baseline(known: Dataset, unknown: Dataset, labels: list[str]) -> np.ndarray:
-    """Probabilities (rows, labels) of plain logistic regression on the columns that the rows have."""
-    columns = raw_features(known)
-    present = ~np.isnan(columns).all(0)
+def baselines(known: Dataset, unknown: Dataset, labels: list[str]) -> dict[str, np.ndarray]:
+    """Probabilities (rows, labels) of plain logistic regression by what it is given: the figures to beat."""
+    heard = [raw_features(rows) for rows in (known, unknown)]
     if "taggram" in known.column_names:
-        present[TAGGRAM_STATISTICS.index("log-odds") * len(MSD_TAGS) :] = False  # plain means and deviations
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
-    classifier.fit(columns[:, present], known["label"])
-    probabilities = np.zeros((len(unknown), len(labels)))
-    order = [labels.index(label) for label in classifier.classes_]
-    probabilities[:, order] = classifier.predict_proba(raw_features(unknown)[:, present])
+        plain = TAGGRAM_STATISTICS.index("log-odds") * len(MSD_TAGS)
+        given = {"means and deviations of the tags": [features[:, :plain] for features in heard]}
+    else:
+        present = ~np.isnan(heard[0]).all(0)
+        given = {f"{present.sum()} of the features": [features[:, present] for features in heard]}
+    if TABLE in known.column_names:
+        tables = [np.array(rows[TABLE]) for rows in (known, unknown)]
+        given[f"all {tables[0].shape[1]} statistics of the table"] = tables
+    return {
+        f"logistic regression on {name}": logistic_answers(learned, known["label"], asked, labels)
+        for name, (learned, asked) in given.items()
+    }
+
+
+def logistic_answers(learned: np.ndarray, genres: list[str], asked: np.ndarray, labels: list[str]) -> np.ndarray:
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(learned, genres)
+    probabilities = np.zeros((len(asked), len(labels)))
+    probabilities[:, [labels.index(label) for label in classifier.classes_]] = classifier.predict_proba(asked)
     return probabilities
 
 
