@@ -113,7 +113,8 @@ def _analyse(samples: Tensor, sampling_rate: int, n_fft: int, hop_length: int) -
 def mel_patches(mel: Tensor, patch_frames: int = 187, patch_hop_frames: int = 61) -> Tensor:
     """Overlapping patches of (batch, frames, mels): (batch, patches, patch_frames, mels).
 
-    Frames after the last full patch are left out; a clip shorter than one patch is repeated until it fills one.
+    musicnn's 3 s every 1 s, as it counts them: whole frames that fit, so 61 of 16 ms. Frames after the last full patch
+    are left out; a clip shorter than one patch is repeated until it fills one.
     """
     frames = mel.shape[1]
     if frames < patch_frames:

@@ -53,6 +53,11 @@ def taggram_statistics(taggrams: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([mean, variance.clamp(min=0).sqrt(), masked_mean(log_odds, mask)], dim=-1)
 
 
+def rounded(names: list[str], values: np.ndarray) -> dict[str, float]:
+    """Numbers by name; the eighth decimal is rounding error, which differs between batches of one and of many."""
+    return {name: round(float(value), 7) for name, value in zip(names, values, strict=True)}
+
+
 def compress(features: Tensor, log_features: list[int]) -> Tensor:
     """Features (..., num_features) with the logarithm in place of those named; silence is floored at 1e-6."""
     if not log_features:
@@ -206,14 +211,14 @@ class GenreMoeForAudioClassification(MusicModel):
         return {"probabilities": outputs.logits.softmax(-1), "gate_weights": outputs.gate_weights}
 
     def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
-        probabilities = dict(zip(self.config.labels, map(float, reading["probabilities"]), strict=True))
+        probabilities = rounded(self.config.labels, reading["probabilities"])
         predicted = max(probabilities, key=probabilities.get)
         return {
             "predicted_genre": predicted,
             "confidence": probabilities[predicted],
             "uncertain": probabilities[predicted] < self.config.abstain_below,
             "probabilities": probabilities,
-            "gate_weights": dict(zip(self.expert_names, map(float, reading["gate_weights"]), strict=True)),
+            "gate_weights": rounded(self.expert_names, reading["gate_weights"]),
         }
 
     @property

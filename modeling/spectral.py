@@ -308,7 +308,7 @@ def median_of(rows: list[Tensor]) -> Tensor:
     return reduce(torch.minimum, (torch.maximum(a[i], b[half - 1 - i]) for i in range(half)), a[half])
 
 
-def harmonic_share(power: Tensor, kernel_size: int = 31, draws: int = 16384) -> Tensor:
+def harmonic_share(power: Tensor, kernel_size: int = 31, draws: int = 16000) -> Tensor:
     """Harmonic energy / (harmonic + percussive energy), (batch,): 1 a steady tone, 0 a click, 0.5 noise or silence.
 
     Median filters along time keep what is steady, along frequency what is sudden, and soft masks share out the energy

@@ -1,6 +1,6 @@
 """Generated songs as a `datasets` set of feature rows: deterministic by seed, split 4 : 1 : 1 within every genre."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,25 +23,32 @@ def splits_of(clips_per_genre: int) -> dict[str, range]:
     return {split: range(start, start + SPLIT_SHARES[split] * unit) for split, start in starts.items()}
 
 
-def generated_set(clips_per_genre: int = 180, duration_seconds: float = 10.0, seed: int = 0) -> DatasetDict:
+def generated_set(
+    genres: Sequence[str], clips_per_genre: int = 180, duration_seconds: float = 10.0, seed: int = 0
+) -> DatasetDict:
     """Rows of `features` (59), `label`, `group`, `clip`, `source`, by split; every clip is a group of its own.
 
-    `datasets` keeps the rows in its cache; a change of the generators or of the features makes them anew.
+    `datasets` keeps the rows in its cache; a change of the generators or of the features makes them anew. Raises
+    ValueError for a genre that has no generator.
     """
-    return DatasetDict(
-        {split: _built(list(numbers), duration_seconds, seed) for split, numbers in splits_of(clips_per_genre).items()}
-    )
+    unknown = sorted(set(genres) - set(GENRE_GENERATORS))
+    if unknown:
+        raise ValueError(f"there is no generator for {', '.join(unknown)}; there are {', '.join(GENRE_GENERATORS)}")
+    splits = splits_of(clips_per_genre).items()
+    return DatasetDict({split: _built(tuple(genres), tuple(clips), duration_seconds, seed) for split, clips in splits})
 
 
-def _built(numbers: list[int], duration_seconds: float, seed: int) -> Dataset:
-    asked = {"numbers": numbers, "duration_seconds": duration_seconds, "seed": seed, "code": code_digest()}
-    rows = Dataset.from_generator(_rows, gen_kwargs=asked)
+def _built(genres: tuple[str, ...], clips: tuple[int, ...], duration_seconds: float, seed: int) -> Dataset:
+    asked = {"genres": genres, "clips": clips, "duration_seconds": duration_seconds, "seed": seed}
+    rows = Dataset.from_generator(_rows, gen_kwargs=asked | {"code": code_digest()})
     return rows.cast_column("features", List(Value("float32"), length=len(FEATURE_NAMES)))
 
 
-def _rows(numbers: list[int], duration_seconds: float, seed: int, code: str) -> Iterator[dict]:
-    for genre in GENRE_GENERATORS:
-        for number in numbers:
+def _rows(
+    genres: tuple[str, ...], clips: tuple[int, ...], duration_seconds: float, seed: int, code: str
+) -> Iterator[dict]:
+    for genre in genres:
+        for number in clips:
             waveform = generate_clip(genre, (seed, number), duration_seconds, SAMPLING_RATE)
             clip = f"generated/{genre}/{seed}/{number}"
             yield {

@@ -207,7 +207,8 @@ def answer_rows(model: MusicModel, rows: Dataset, experiment: Experiment) -> dic
         for batch in DataLoader(view, batch_size=256):
             outputs = model.eval()(batch["input_values"].to(model.device))
             for name, tensor in {"logits": outputs.logits, **model.readings(outputs)}.items():
-                answers.setdefault(name, []).extend(tensor.float().cpu().tolist())
+                rounded = tensor.double().cpu().numpy().round(5)
+                answers.setdefault(name, []).extend(rounded.tolist())
     return answers | {column: list(rows[column]) for column in ("label", "group", "clip", "source")}
 
 
@@ -230,7 +231,7 @@ def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, An
             model = fit(experiment, learned_rows, None, run / f"fold-{repetition}-{number}", seed, kept=False)
             part = answer_rows(model, unknown, experiment)
             for name, probabilities in recipe.baselines(known, unknown, model.config.labels).items():
-                part[f"{BASELINE}{name}"] = probabilities.tolist()
+                part[f"{BASELINE}{name}"] = probabilities.round(5).tolist()
             part["repetition"] = [repetition] * len(unknown)
             parts.append(part)
     return {name: [value for part in parts for value in part[name]] for name in parts[0]}

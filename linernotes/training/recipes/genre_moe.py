@@ -98,7 +98,9 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     options: DataOptions = experiment.data
     generated, sources = {}, []
     if options.generated_per_genre:
-        generated = generated_set(options.generated_per_genre, options.generated_seconds, experiment.training.seed)
+        generated = generated_set(
+            labels_of(experiment), options.generated_per_genre, options.generated_seconds, experiment.training.seed
+        )
         sources.append(
             {
                 "name": "procedural generators of linernotes",

@@ -1,0 +1,86 @@
+"""What the shipped weights must still do: name the bundled recording, keep experts apart, go soft on blends."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import linernotes
+from linernotes.corpora.generators import GENRE_GENERATORS, SAMPLING_RATE, blend, generate_clip
+from linernotes.modeling.musicnn import MSD_TAGS
+
+ROOT = Path(__file__).parents[1]
+RECORDING = ROOT / "linernotes" / "assets" / "morning_mood.ogg"
+SEED = 4711  # no seed of the training clips
+PUBLISHED = sorted(path.parent.name for path in ROOT.glob("models/genre-moe*/config.json"))
+
+
+@pytest.fixture(scope="module")
+def genre_moe():
+    return linernotes.load("genre-moe")
+
+
+def test_both_genre_models_are_published():
+    assert PUBLISHED == ["genre-moe", "genre-moe-tags"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_orchestra_is_heard_as_classical(name):
+    answer = linernotes.load(name).predict(RECORDING)
+    assert answer["predicted_genre"] == "classical"
+    assert answer["heard_seconds"] == answer["duration_seconds"] == pytest.approx(15.25, abs=0.01)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_genre_model_stays_within_five_megabytes(name):
+    assert (ROOT / "models" / name / "model.safetensors").stat().st_size < 5_000_000
+
+
+def test_musicnn_hears_what_its_authors_weights_hear():
+    model = linernotes.load("genre-moe-tags")
+    from linernotes.modeling.audio import read_audio
+
+    patches = model.feature_extractor(read_audio(RECORDING, 16000), sampling_rate=16000, return_tensors="pt")
+    tags = model.musicnn(patches["input_values"][0]).mean(0)
+    assert MSD_TAGS[int(tags.argmax())] == "instrumental"
+    assert float(tags.max()) == pytest.approx(0.28, abs=0.02)
+
+
+@pytest.mark.slow
+def test_new_generated_songs_are_told_apart_each_by_its_own_expert(genre_moe):
+    for genre in GENRE_GENERATORS:
+        clips = [generate_clip(genre, (SEED, number), 10.0) for number in range(8)]
+        answers = genre_moe.predict([{"array": clip, "sampling_rate": SAMPLING_RATE} for clip in clips])
+        assert np.mean([answer["predicted_genre"] == genre for answer in answers]) >= 0.75
+        assert np.mean([answer["gate_weights"][genre] for answer in answers]) >= 0.4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "second"), [("blues", "rock"), ("jazz", "classical")])
+def test_the_gate_goes_soft_on_a_blend(genre_moe, first, second):
+    def gates(clips: list[np.ndarray]) -> np.ndarray:
+        answers = genre_moe.predict([{"array": clip, "sampling_rate": SAMPLING_RATE} for clip in clips])
+        return np.array([list(answer["gate_weights"].values()) for answer in answers])
+
+    def entropy(weights: np.ndarray) -> float:
+        return float(-(weights * np.log(weights + 1e-9)).sum(1).mean())
+
+    numbers = range(6)
+    pure = [gates([generate_clip(genre, (SEED, n), 10.0) for n in numbers]) for genre in (first, second)]
+    mixed = gates([blend(first, second, (SEED, n)) for n in numbers])
+    assert entropy(mixed) > max(map(entropy, pure))
+    parents = [genre_moe.config.label2id[genre] for genre in (first, second)]
+    assert mixed[:, parents].sum(1).mean() > 0.5
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_metrics_are_those_of_these_weights(name):
+    folder = ROOT / "models" / name
+    metrics, training = (json.loads((folder / file).read_text()) for file in ("metrics.json", "training.json"))
+    assert metrics["model"] == name
+    assert metrics["training"]["commit"] == training["commit"]
+    for result in metrics["results"].values():
+        for figure in ("accuracy", "macro_f1", "roc_auc", "ece"):
+            assert result[figure]["low"] <= result[figure]["value"] <= result[figure]["high"]
+            assert "majority_baseline" in result[figure]
