@@ -3,7 +3,8 @@
     python benchmarks/cold_start.py [RUNS]
 
 Every run is a process of its own, the two sides in turn, the file system warm. Both sides load torch and transformers,
-the same weights, and the bundled recording; only reading and features differ. Writes benchmarks/results/cold_start.json.
+the same weights and the bundled recording; only reading and features differ.
+Writes benchmarks/results/cold_start.json.
 """
 
 import json
@@ -19,18 +20,17 @@ RECORDING = ROOT / "linernotes" / "assets" / "morning_mood.ogg"
 
 OURS = """
 import time; start = time.perf_counter()
-from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
+import linernotes, torch, transformers
 imported = time.perf_counter()
-model = GenreMoeForAudioClassification.from_pretrained(FOLDER).eval()
+model = linernotes.load(FOLDER)
 loaded = time.perf_counter()
 answer = model.predict(RECORDING)
 """
 LIBROSA = """
 import time; start = time.perf_counter()
-import librosa, numpy as np, torch
-from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
+import librosa, linernotes, numpy as np, torch, transformers
 imported = time.perf_counter()
-model = GenreMoeForAudioClassification.from_pretrained(FOLDER).eval()
+model = linernotes.load(FOLDER)
 loaded = time.perf_counter()
 y, sr = librosa.load(RECORDING)
 mfcc = librosa.feature.mfcc(y=y, sr=sr, n_mfcc=20)

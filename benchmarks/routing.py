@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 
 import torch
+from transformers import AutoConfig, AutoModel
 
-from linernotes.modeling.configuration_genre_moe import GenreMoeConfig
-from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
-
+FOLDER = Path(__file__).parents[1] / "models" / "genre-moe"
 BATCH, RUNS = 4096, 11
 
 
@@ -26,7 +25,9 @@ def main() -> None:
         models = {}
         for top_k in (None, 2):
             torch.manual_seed(0)
-            models[top_k] = GenreMoeForAudioClassification(GenreMoeConfig(num_experts=num_experts, top_k=top_k)).eval()
+            options = {"num_experts": num_experts, "top_k": top_k, "gate_alignment_weight": 0.0}
+            config = AutoConfig.from_pretrained(FOLDER, trust_remote_code=True, **options)
+            models[top_k] = AutoModel.from_config(config, trust_remote_code=True).eval()
         seconds = {top_k: [] for top_k in models}
         with torch.inference_mode():
             for _ in range(RUNS):

@@ -4,7 +4,8 @@ The 59 statistics are those that `librosa` 0.11 gives with its defaults, so that
 rows computed from audio can train one model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -64,6 +65,18 @@ LARGEST_AMPLITUDE = 1e6  # full scale is 1; the square of anything near float32'
 SAMPLES_AT_ONCE = 2**22  # clips of equal length share a transform up to this many samples: bounded memory
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Many small steps: on a busy machine threads that wait for each other at every one of them take ten times longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 @torch.inference_mode()
 def extract_features(waveform: np.ndarray | Tensor, sampling_rate: int) -> np.ndarray:
     """The 59 features of one recording, (59,) float32 in the order of FEATURE_NAMES.
@@ -161,6 +174,7 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
         self.patch_frames = patch_frames
         self.patch_hop_frames = patch_hop_frames
 
+    @_one_thread()
     @torch.inference_mode()
     def __call__(
         self,

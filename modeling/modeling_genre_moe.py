@@ -18,10 +18,11 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
+from .audio import describe
 from .configuration_genre_moe import GenreMoeConfig
 from .feature_extraction_genre_moe import FEATURE_GROUPS, FEATURE_NAMES, FRAME_FEATURE_NAMES, GenreMoeFeatureExtractor
 from .mixture import ConvEncoder, GatingNetwork, GenreExpert, LstmEncoder, gate_losses, masked_mean, mlp_encoder
-from .music_model import MusicModel, unbatch
+from .music_model import Hearing, MusicModel, unbatch
 from .musicnn import MSD_TAGS, MusicnnTagger
 
 TAGGRAM_STATISTICS = ("mean", "deviation", "log-odds")
@@ -286,23 +287,25 @@ class GenreMoeForAudioClassification(MusicModel):
 
         `groups` sums the absolute attributions of each feature group, as shares of 1. One recording; raises AudioError.
         """
-        features, attributions, shares = [], [], []
+        hearing, features, attributions = Hearing(describe(audio)), [], []
         with self._listening(gradients=True):
             for window in self._split(audio, sampling_rate):
                 inputs = self.feature_extractor(
                     window.samples, sampling_rate=self.config.sampling_rate, return_tensors="pt"
                 ).to(self.device)
+                mask = inputs.get("attention_mask")
                 with torch.no_grad():
                     heard = self.features(**inputs)
-                attributions.append(self.attribute(heard, inputs.get("attention_mask")))
-                features.append(heard if heard.dim() == 2 else heard.mean(1))
-                shares.append(window.new_seconds)
-        weights = torch.tensor(shares, device=self.device) / sum(shares)
+                    outputs = self.mix(self.normalise(heard), mask)
+                hearing.add(window, unbatch(self.readings(outputs))[0])
+                features.append(heard if heard.dim() == 2 else masked_mean(heard, mask))
+                attributions.append(self.attribute(heard, mask))
+        weights = torch.tensor(hearing.weights, device=self.device) / sum(hearing.weights)
         mean_features, attribution = (weights @ torch.cat(rows).float() for rows in (features, attributions))
         z_scores = self.normalise(mean_features)
         strongest = attribution.abs().argsort(descending=True).tolist()
         return {
-            **self.predict(audio, sampling_rate=sampling_rate),
+            **self._answer(hearing, timeline=False),
             "groups": self._group_shares(attribution),
             "features": [
                 {

@@ -99,11 +99,9 @@ class Hearing:
     highest: float = -np.inf
     error: AudioError | None = None
 
-    def note(self, window: Window) -> None:
+    def add(self, window: Window, reading: dict[str, np.ndarray]) -> None:
         self.lowest = min(self.lowest, float(window.samples.min()))
         self.highest = max(self.highest, float(window.samples.max()))
-
-    def add(self, window: Window, reading: dict[str, np.ndarray]) -> None:
         self.readings.append(reading)
         self.spans.append((window.start_seconds, window.end_seconds))
         self.weights.append(window.new_seconds)
@@ -248,7 +246,6 @@ class MusicModel(PreTrainedModel):
         for source, hearing in zip(sources, hearings, strict=True):
             try:
                 for window in self._split(source, sampling_rate):
-                    hearing.note(window)
                     yield hearing, window
             except AudioError as error:
                 if errors == "raise":

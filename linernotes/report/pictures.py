@@ -292,7 +292,7 @@ def _ranked_bars(axes: Axes, names: Sequence[str], shares: Sequence[float], colo
     axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=9)
     axes.set(xlabel="share of all importance", ylim=(len(names) - 0.4, -0.6), xlim=(0, 1.15 * max(shares)))
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
