@@ -67,7 +67,7 @@ SAMPLES_AT_ONCE = 2**22  # clips of equal length share a transform up to this ma
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Many small steps: on a busy machine threads that wait for each other at every one of them take ten times longer."""
+    """Hundreds of small steps: where threads wait for each other at each, a busy machine takes ten times as long."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -237,15 +237,12 @@ def _checked(clip: np.ndarray | Tensor | Sequence, index: int) -> Tensor:
     """The clip as float32 (samples,). Raises ValueError where it is none."""
     samples = torch.as_tensor(clip, dtype=torch.float32)
     if samples.dim() != 1 or not len(samples):
-        raise ValueError(
-            f"clip {index} has shape {tuple(samples.shape)}, but must be (samples,) and not empty: "
-            "average the channels first"
-        )
+        allowed = "must be (samples,) and not empty: average the channels first"
+        raise ValueError(f"clip {index} has shape {tuple(samples.shape)}, but {allowed}")
     loudest = float(samples.abs().max())
     if not loudest <= LARGEST_AMPLITUDE:  # so put that NaN fails too
-        raise ValueError(
-            f"clip {index} reaches {loudest:g}, but must be finite and within {LARGEST_AMPLITUDE:g}: full scale is 1"
-        )
+        allowed = f"must be finite and within {LARGEST_AMPLITUDE:g}: full scale is 1"
+        raise ValueError(f"clip {index} reaches {loudest:g}, but {allowed}")
     return samples
 
 

@@ -315,6 +315,8 @@ def harmonic_share(power: Tensor, kernel_size: int = 31, draws: int = 16000) -> 
     (Fitzgerald 2010, "Harmonic/percussive separation using median filtering"). The masks are made only at `draws`
     cells of the spectrogram, drawn evenly along its running energy: error under 0.003, at a fiftieth of the work.
     Whole frames drawn instead (every 16th) are too few: a beat that falls in with the step costs up to 0.5.
+    Energy is counted before an inverse transform, which would take as much from the one as from the other: librosa's
+    waveforms give up to 0.01 more.
     """
     _, frames, bins = power.shape
     running = power.flatten(1).cumsum(-1)

@@ -206,6 +206,23 @@ def test_a_clip_shorter_than_a_patch_is_repeated():
     np.testing.assert_array_equal(patches, np.concatenate([mel, mel, mel])[None, :187])
 
 
+def test_torch_keeps_its_threads(monkeypatch):
+    """Inside one thread is used; outside nothing has changed, whether or not it went well."""
+    before = torch.get_num_threads()
+    inside = []
+    extractor = GenreMoeFeatureExtractor()
+    monkeypatch.setattr(extractor, "_hear", lambda samples: inside.append(torch.get_num_threads()) or samples)
+    try:
+        torch.set_num_threads(3)
+        extractor(song(seconds=1.0), sampling_rate=SAMPLING_RATE)
+        assert (inside, torch.get_num_threads()) == ([1], 3)
+        with pytest.raises(ValueError, match="got no samples"):
+            extractor([], sampling_rate=SAMPLING_RATE)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_other_sampling_rates_are_refused():
     with pytest.raises(ValueError, match="sampling_rate is 44100 Hz, but this extractor hears 22050 Hz: resample"):
         GenreMoeFeatureExtractor()(song(seconds=1.0), sampling_rate=44100)

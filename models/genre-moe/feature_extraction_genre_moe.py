@@ -1,0 +1,1 @@
+../../modeling/feature_extraction_genre_moe.py

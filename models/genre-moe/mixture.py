@@ -1,0 +1,1 @@
+../../modeling/mixture.py
