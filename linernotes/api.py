@@ -69,7 +69,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         "labels": list(config.get("id2label", {}).values()),
         "folder": str(folder),
         "size_bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
-        "results": json.loads(metrics.read_text(encoding="utf-8"))["results"] if metrics.is_file() else [],
+        "results": json.loads(metrics.read_text(encoding="utf-8"))["results"] if metrics.is_file() else {},
     }
 
 

@@ -142,10 +142,13 @@ def _show_picture(family: str) -> Callable[[str, dict[str, Any]], None]:
 def _measured(facts: dict[str, Any]) -> str:
     """The accuracy of each evaluation in metrics.json, with its interval where there is one."""
     shown = []
-    for result in facts["results"]:
+    for evaluation, result in facts["results"].items():
         accuracy = result["accuracy"]
         interval = f" ({accuracy['low']:.3f}-{accuracy['high']:.3f})" if accuracy["low"] is not None else ""
-        shown.append(f"{result['evaluation']}: accuracy {accuracy['value']:.3f}{interval}, n = {result['n']}")
+        sources = f" on {', '.join(result['sources'])}" if "sources" in result else ""
+        shown.append(
+            f"{evaluation.replace('_', ' ')}{sources}: accuracy {accuracy['value']:.3f}{interval}, n = {result['n']}"
+        )
     return "\n".join(shown) or "not yet"
 
 

@@ -4,8 +4,9 @@ The 59 statistics are those that `librosa` 0.11 gives with its defaults, so that
 rows computed from audio can train one model.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ContextDecorator
+from threading import Lock
 
 import numpy as np
 import torch
@@ -65,18 +66,29 @@ LARGEST_AMPLITUDE = 1e6  # full scale is 1; the square of anything near float32'
 SAMPLES_AT_ONCE = 2**22  # clips of equal length share a transform up to this many samples: bounded memory
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Hundreds of small steps: where threads wait for each other at each, a busy machine takes ten times as long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+class _OneThread(ContextDecorator):
+    """Hundreds of small steps: where threads wait for each other at each, a busy machine takes ten times as long.
+
+    The setting is the process's, so the first to enter keeps the number of threads and the last to leave restores it.
+    """
+
+    lock, inside, threads = Lock(), 0, 1
+
+    def __enter__(self) -> None:
+        with _OneThread.lock:
+            if not _OneThread.inside:
+                _OneThread.threads = torch.get_num_threads()
+                torch.set_num_threads(1)
+            _OneThread.inside += 1
+
+    def __exit__(self, *error) -> None:
+        with _OneThread.lock:
+            _OneThread.inside -= 1
+            if not _OneThread.inside:
+                torch.set_num_threads(_OneThread.threads)
 
 
-@_one_thread()
+@_OneThread()
 @torch.inference_mode()
 def extract_features(waveform: np.ndarray | Tensor, sampling_rate: int) -> np.ndarray:
     """The 59 features of one recording, (59,) float32 in the order of FEATURE_NAMES.
@@ -174,7 +186,7 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
         self.patch_frames = patch_frames
         self.patch_hop_frames = patch_hop_frames
 
-    @_one_thread()
+    @_OneThread()
     @torch.inference_mode()
     def __call__(
         self,

@@ -115,9 +115,9 @@ def test_facts_of_bundled_models_are_read_from_their_files(bundled):
     assert facts["family"] == "genre_moe"
     assert facts["labels"] == ["jazz", "blues", "rock", "pop", "classical"]
     assert facts["size_bytes"] == (bundled / "model.safetensors").stat().st_size
-    assert facts["results"] == []
-    (bundled / "metrics.json").write_text(json.dumps({"results": [{"evaluation": "test"}]}))
-    assert linernotes.bundled_models()[0]["results"] == [{"evaluation": "test"}]
+    assert facts["results"] == {}
+    (bundled / "metrics.json").write_text(json.dumps({"results": {"test": {"n": 1}}}))
+    assert linernotes.bundled_models()[0]["results"] == {"test": {"n": 1}}
 
 
 def test_no_bundled_models_is_an_empty_list(tmp_path, monkeypatch):

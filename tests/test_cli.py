@@ -183,7 +183,7 @@ def test_a_folder_whose_config_is_broken_ends_with_2(bundled, recording):
 def test_models_lists_what_is_bundled(bundled, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     figure = {"value": 0.8, "low": 0.75, "high": 0.85}
-    results = [{"evaluation": "test", "n": 150, "accuracy": figure}]
+    results = {"test": {"n": 150, "accuracy": figure}}
     (bundled / "metrics.json").write_text(json.dumps({"results": results}))
     text = " ".join(run("models").stdout.split())
     for shown in ("genre-moe", "genre_moe", "jazz, blues, rock", "test: accuracy 0.800 (0.750-0.850), n = 150"):
@@ -219,10 +219,10 @@ def test_train_hands_its_arguments_over(monkeypatch):
 def test_evaluate_hands_its_arguments_over(monkeypatch):
     from linernotes.training import evaluate
 
-    called = create_autospec(evaluate.evaluate_folder, return_value={"model": "x", "results": []})
+    called = create_autospec(evaluate.evaluate_folder, return_value={"model": "x", "results": {}})
     monkeypatch.setattr(evaluate, "evaluate_folder", called)
     result = run("evaluate", "models/x", "--data-dir", "a", "--predictions", "p.jsonl", "--out", "m.json")
-    assert json.loads(result.stdout) == {"model": "x", "results": []}
+    assert json.loads(result.stdout) == {"model": "x", "results": {}}
     called.assert_called_once_with("models/x", data_dirs=[Path("a")], predictions=Path("p.jsonl"), out=Path("m.json"))
 
 

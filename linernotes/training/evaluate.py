@@ -76,9 +76,10 @@ def figures(answer: dict[str, Any], config: Any) -> dict[str, Any]:
     references = np.array([config.label2id[label] for label in answer["label"]])
     probabilities = probabilities_of(answer, config)
     gates = np.array(answer["gate_weights"]) if "gate_weights" in answer else None
-    measured = measure(references, probabilities, answer["group"], labels, gate_weights=gates)
+    measured = {"sources": sorted(set(answer["source"]))}
+    measured |= measure(references, probabilities, answer["group"], labels, gate_weights=gates)
     if "repetition" in answer:
-        measured["repetitions"] = 1 + max(answer["repetition"])  # n counts a song once for each
+        measured |= {"n": len(set(answer["clip"])), "repetitions": 1 + max(answer["repetition"])}
         measured["uncalibrated_ece"] = measure(
             references, torch.tensor(answer["logits"]).softmax(-1).numpy(), answer["group"], labels
         )["ece"]
