@@ -1,5 +1,6 @@
 """What the README shows is there and runs."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -18,7 +19,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("document", ["README.md", "SECURITY.md", "CHANGELOG.md", "docs/decisions.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "SECURITY.md", "CHANGELOG.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+)
 def test_every_link_into_the_repository_leads_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
@@ -55,3 +58,20 @@ def test_configs_and_make_targets_of_the_readme_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"\bmake ([a-z]+)\b", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize(
+    ("model", "evaluation"),
+    [("genre-moe", "test"), ("genre-moe", "cross_validation"), ("genre-moe-tags", "cross_validation")],
+)
+def test_measured_figures_are_those_of_metrics_json(model, evaluation):
+    figures = json.loads((ROOT / "models" / model / "metrics.json").read_text())["results"][evaluation]
+    accuracy, own = figures["accuracy"], figures["self_activation"]
+    baselines = [f"{baseline['accuracy']['value']:.3f}" for baseline in figures.get("baselines", {}).values()]
+    expected = (
+        f"| {accuracy['value']:.3f} | {accuracy['low']:.3f} to {accuracy['high']:.3f} "
+        f"| {accuracy['majority_baseline']:.3f} | {', '.join(baselines) or '-'} "
+        f"| {own['mean']['value']:.2f}, {own['min']['value']:.2f} |"
+    )
+    rows = [line for line in README.splitlines() if line.startswith(f"| {model} | {figures['n']} ")]
+    assert any(row.endswith(expected) for row in rows)

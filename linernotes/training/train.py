@@ -29,6 +29,7 @@ from linernotes.training.calibration import choose_abstain_threshold, fit_temper
 from linernotes.training.config import Experiment, load_experiment
 from linernotes.training.sampling import WeightedSampler
 
+SHOWN = ("loss", "eval_loss", "eval_accuracy")  # on a terminal, while training
 BASELINE = "baseline: "  # before the name of a method that was fitted on the same folds
 
 
@@ -63,8 +64,12 @@ class JsonlLog(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if state.is_world_process_zero and state.log_history:
+            record = state.log_history[-1]
             with self.path.open("a") as file:
-                file.write(json.dumps(state.log_history[-1]) + "\n")
+                file.write(json.dumps(record) + "\n")
+            if sys.stderr.isatty():
+                figures = ", ".join(f"{name} {record[name]:.3f}" for name in SHOWN if name in record)
+                print(f"\r{self.path.parent.name}, epoch {record['epoch']:.0f}: {figures}   ", end="", file=sys.stderr)
 
 
 def train(
@@ -86,6 +91,7 @@ def train(
     Raises:
         ConfigError: the experiment is not one. FileNotFoundError: a data set is in none of the folders.
     """
+    transformers.utils.logging.disable_progress_bar()
     experiment = load_experiment(config, overrides)
     recipe, options = experiment.recipe, experiment.training
     run = Path(out or Path("runs") / experiment.name)
@@ -147,6 +153,7 @@ def fit(
         recipe.pretrain(model, train_rows, experiment)
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    vars(model.config).pop("use_cache", None)  # the Trainer's word for language models, which no config here has
     return model.eval()
 
 
