@@ -11,6 +11,19 @@ from torch import Tensor, nn
 
 from .configuration_genre_moe import GenreMoeConfig
 
+TAGGRAM_STATISTICS = ("mean", "deviation", "log-odds")
+
+
+def taggram_statistics(taggrams: Tensor, mask: Tensor) -> Tensor:
+    """Tags in time (batch, frames, tags) -> (batch, 3 * tags): mean, standard deviation, and mean of the log-odds.
+
+    A tag at 0.001 and one at 0.01 are ten times apart: the log-odds keep what the probability hides.
+    """
+    mean = masked_mean(taggrams, mask)
+    variance = masked_mean((taggrams - mean[:, None]) ** 2, mask)
+    log_odds = ((taggrams + 1e-3) / (1 - taggrams + 1e-3)).log()
+    return torch.cat([mean, variance.clamp(min=0).sqrt(), masked_mean(log_odds, mask)], dim=-1)
+
 
 class ConvEncoder(nn.Module):
     """Frames in time -> (batch, hidden_size): three strided convolutions, mean over time."""

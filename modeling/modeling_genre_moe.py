@@ -21,11 +21,19 @@ from transformers.utils.generic import can_return_tuple
 from .audio import describe
 from .configuration_genre_moe import GenreMoeConfig
 from .feature_extraction_genre_moe import FEATURE_GROUPS, FEATURE_NAMES, FRAME_FEATURE_NAMES, GenreMoeFeatureExtractor
-from .mixture import ConvEncoder, GatingNetwork, GenreExpert, LstmEncoder, gate_losses, masked_mean, mlp_encoder
+from .mixture import (
+    TAGGRAM_STATISTICS,
+    ConvEncoder,
+    GatingNetwork,
+    GenreExpert,
+    LstmEncoder,
+    gate_losses,
+    masked_mean,
+    mlp_encoder,
+    taggram_statistics,
+)
 from .music_model import Hearing, MusicModel, unbatch
 from .musicnn import MSD_TAGS, MusicnnTagger
-
-TAGGRAM_STATISTICS = ("mean", "deviation", "log-odds")
 
 
 @dataclass
@@ -41,17 +49,6 @@ class GenreMoeOutput(ModelOutput):
     logits: Tensor | None = None
     gate_weights: Tensor | None = None
     expert_outputs: Tensor | None = None
-
-
-def taggram_statistics(taggrams: Tensor, mask: Tensor) -> Tensor:
-    """Tags in time (batch, frames, tags) -> (batch, 3 * tags): mean, standard deviation, and mean of the log-odds.
-
-    A tag at 0.001 and one at 0.01 are ten times apart: the log-odds keep what the probability hides.
-    """
-    mean = masked_mean(taggrams, mask)
-    variance = masked_mean((taggrams - mean[:, None]) ** 2, mask)
-    log_odds = ((taggrams + 1e-3) / (1 - taggrams + 1e-3)).log()
-    return torch.cat([mean, variance.clamp(min=0).sqrt(), masked_mean(log_odds, mask)], dim=-1)
 
 
 def rounded(names: list[str], values: np.ndarray) -> dict[str, float]:
@@ -156,19 +153,24 @@ class GenreMoeForAudioClassification(MusicModel):
         """Raw features of any form that `forward` takes: (batch, num_features), or (batch, frames, num_features)."""
         if self.config.frontend == "musicnn":
             if input_values.dim() == 4:
-                input_values = self.musicnn(input_values.flatten(0, 1)).unflatten(0, input_values.shape[:2])
+                patches = input_values.flatten(0, 1).to(self.classifier[0].weight.dtype)
+                input_values = self.musicnn(patches).unflatten(0, input_values.shape[:2])
             if input_values.dim() == 3 and self.config.encoder_type == "mlp":
                 mask = input_values.new_ones(input_values.shape[:2]) if attention_mask is None else attention_mask
-                input_values = taggram_statistics(input_values, mask)
+                input_values = taggram_statistics(input_values.float(), mask)
         return input_values
 
     def normalise(self, features: Tensor) -> Tensor:
         """z-scores; a missing (NaN) feature counts as the mean."""
         features = compress(features.float(), self.config.log_features)
-        normalised = ((features - self.feat_mean.float()) / self.feat_std.float()).nan_to_num(0.0, 0.0, 0.0)
+        return self.bounded((features - self.feat_mean.float()) / self.feat_std.float())
+
+    def bounded(self, z_scores: Tensor) -> Tensor:
+        """z-scores as the network takes them: 0 where they are not finite, clipped, in the dtype of the weights."""
+        z_scores = z_scores.nan_to_num(0.0, 0.0, 0.0)
         if self.config.max_z_score is not None:
-            normalised = normalised.clamp(-self.config.max_z_score, self.config.max_z_score)
-        return normalised.to(self.classifier[0].weight.dtype)
+            z_scores = z_scores.clamp(-self.config.max_z_score, self.config.max_z_score)
+        return z_scores.to(self.classifier[0].weight.dtype)
 
     def encode(self, normalised: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         if self.config.encoder_type == "mlp":
@@ -217,7 +219,7 @@ class GenreMoeForAudioClassification(MusicModel):
         return {
             "predicted_genre": predicted,
             "confidence": probabilities[predicted],
-            "uncertain": probabilities[predicted] < self.config.abstain_below,
+            "uncertain": not probabilities[predicted] >= self.config.abstain_below,
             "probabilities": probabilities,
             "gate_weights": rounded(self.expert_names, reading["gate_weights"]),
         }
@@ -237,6 +239,8 @@ class GenreMoeForAudioClassification(MusicModel):
         (frames, 50) or a list of them. One row gives one answer, several a list.
         """
         z_scores = self._as_z_scores(audio, already_normalised) if sampling_rate is None else None
+        if z_scores is not None and options:
+            raise ValueError(f"feature rows take no option {', '.join(sorted(options))}; they have no windows or files")
         if z_scores is None:
             return super().predict(audio, sampling_rate=sampling_rate, **options)
         self._refuse_random_weights()
@@ -251,14 +255,25 @@ class GenreMoeForAudioClassification(MusicModel):
         items = list(audio) if isinstance(audio, (list, tuple)) else [audio]
         if self.config.encoder_type != "mlp" or not all(isinstance(item, (np.ndarray, Tensor)) for item in items):
             return None
+        if any(isinstance(item, np.ndarray) and item.dtype.kind not in "fiu" for item in items):
+            return None
         tensors = [torch.as_tensor(item, dtype=torch.float32, device=self.device) for item in items]
         if not tensors or any(tensor.dim() == 0 or tensor.shape[-1] != width for tensor in tensors):
             return None
+        deepest = 3 if self.config.frontend == "musicnn" else 2
+        for tensor in tensors:
+            if tensor.dim() > deepest or not tensor.numel():
+                raise ValueError(
+                    f"features of shape {tuple(tensor.shape)}; allowed are ({width},) and (rows, {width})"
+                    f"{', or several taggrams (batch, frames, 50)' if deepest == 3 else ''}, not empty"
+                )
         if self.config.frontend == "musicnn":
+            if any(not ((tensor >= 0) & (tensor <= 1)).all() for tensor in tensors):
+                raise ValueError("a taggram holds numbers outside 0 to 1; it must hold probabilities of the tags")
             taggrams = [tensor if tensor.dim() == 3 else torch.atleast_2d(tensor)[None] for tensor in tensors]
             return self.normalise(torch.cat([self.features(taggram) for taggram in taggrams]))
         rows = torch.cat([torch.atleast_2d(tensor) for tensor in tensors])
-        return rows.nan_to_num(0.0) if already_normalised else self.normalise(rows)
+        return self.bounded(rows) if already_normalised else self.normalise(rows)
 
     # What the answer rests on
 

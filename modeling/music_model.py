@@ -95,13 +95,12 @@ class Hearing:
     readings: list[dict[str, np.ndarray]] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
-    lowest: float = np.inf
-    highest: float = -np.inf
+    silent: bool = True
     error: AudioError | None = None
 
     def add(self, window: Window, reading: dict[str, np.ndarray]) -> None:
-        self.lowest = min(self.lowest, float(window.samples.min()))
-        self.highest = max(self.highest, float(window.samples.max()))
+        low, high = np.percentile(window.samples, (0.5, 99.5))  # the edges of a constant ring when it is resampled
+        self.silent = self.silent and bool(high - low < SILENCE_RANGE)
         self.readings.append(reading)
         self.spans.append((window.start_seconds, window.end_seconds))
         self.weights.append(window.new_seconds)
@@ -109,10 +108,6 @@ class Hearing:
     @property
     def duration_seconds(self) -> float:
         return self.spans[-1][1]
-
-    @property
-    def silent(self) -> bool:
-        return self.highest - self.lowest < SILENCE_RANGE
 
 
 def unbatch(readings: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
@@ -173,11 +168,13 @@ class MusicModel(PreTrainedModel):
             listed = getattr(self.config, name, None)
             if listed is None or buffer.dtype != torch.float32 or name in self.missing_keys:
                 continue
-            if not np.allclose(buffer.cpu().numpy(), np.asarray(listed, np.float32), rtol=1e-5, atol=1e-7):
+            # weights that were saved in bfloat16 hold three digits; the list holds them all
+            if not np.allclose(buffer.cpu().numpy(), np.asarray(listed, np.float32), rtol=4e-3, atol=1e-7):
                 raise ValueError(
                     f"{origin}: `{name}` in config.json differs from the same buffer in the weights; "
                     "they must be equal: the folder mixes two exports, download or export it again"
                 )
+            buffer.copy_(torch.tensor(listed))
 
     # Asking
 

@@ -3,9 +3,10 @@
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import yaml
+from huggingface_hub.errors import StrictDataclassError
 
 from linernotes.training.recipes import recipe_for
 
@@ -88,21 +89,40 @@ def parse_experiment(document: Any) -> Experiment:
     recipe = recipe_for(family)
     model, data, training = (document.get(block) or {} for block in ("model", "data", "training"))
     _refuse_unknown("model", model, {f.name for f in fields(recipe.Config)} | {"labels"})
-    return Experiment(
+    experiment = Experiment(
         family=family,
         name=document.get("name") or family.replace("_", "-"),
-        model=model,
+        model=_as_declared(model, recipe.Config),
         data=_build("data", recipe.DataOptions, data),
         training=_build("training", TrainingOptions, training),
     )
+    try:
+        recipe.check(experiment)
+    except (StrictDataclassError, ValueError) as error:
+        raise ConfigError(f"the experiment cannot be run: {error}") from error
+    return experiment
 
 
 def _build(block: str, options: type, given: dict[str, Any]) -> Any:
     _refuse_unknown(block, given, {f.name for f in fields(options)})
-    kinds = {f.name: f.type for f in fields(options)}
-    # YAML reads 3e-3 as text and 1 as an integer: both mean a number where a number is wanted
-    values = {key: float(value) if kinds[key] is float else value for key, value in given.items()}
+    values = _as_declared(given, options)
+    for f in fields(options):
+        if f.name in values and not isinstance(values[f.name], f.type):
+            raise ConfigError(
+                f"{block}.{f.name} is {values[f.name]!r}; it must be {getattr(f.type, '__name__', f.type)}"
+            )
+        if isinstance(values.get(f.name), (int, float)) and values[f.name] < 0:
+            raise ConfigError(f"{block}.{f.name} is {values[f.name]!r}; it must not be negative")
     return options(**values)
+
+
+def _as_declared(given: dict[str, Any], options: type) -> dict[str, Any]:
+    """Values with numbers made floats where floats are declared: YAML reads 3e-3 as text and 1 as an integer."""
+    floats = {f.name for f in fields(options) if float in (f.type, *get_args(f.type))}
+    try:
+        return {key: float(v) if key in floats and v is not None else v for key, v in given.items()}
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"a number is wanted for one of {', '.join(sorted(floats & set(given)))}: {error}") from error
 
 
 def _refuse_unknown(where: str, given: dict[str, Any], known: set[str]) -> None:
@@ -121,4 +141,7 @@ def _apply(document: Any, override: str) -> None:
     document.setdefault(block, {})
     if not isinstance(document[block], dict):
         raise ConfigError(f"cannot set {keys!r}: {block!r} is not a block; blocks are model, data and training")
-    document[block][key] = yaml.safe_load(text)
+    try:
+        document[block][key] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"cannot read the value of --set {override!r} as YAML: {error}") from error

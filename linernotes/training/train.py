@@ -26,7 +26,7 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from linernotes.corpora.splits import grouped_folds
 from linernotes.modeling.music_model import MusicModel
 from linernotes.training.calibration import choose_abstain_threshold, fit_temperature
-from linernotes.training.config import Experiment, load_experiment
+from linernotes.training.config import ConfigError, Experiment, load_experiment
 from linernotes.training.sampling import WeightedSampler
 
 SHOWN = ("loss", "eval_loss", "eval_accuracy")  # on a terminal, while training
@@ -96,7 +96,7 @@ def train(
     recipe, options = experiment.recipe, experiment.training
     run = Path(out or Path("runs") / experiment.name)
     run.mkdir(parents=True, exist_ok=True)
-    (run / "experiment.json").write_text(json.dumps(experiment.as_dict(), indent=2))
+    remember(experiment, run, resume)
     started = time.monotonic()
     data = recipe.load_data(experiment, [Path(folder) for folder in data_dirs])
     held_out = cross_validate(experiment, data, run) if options.folds else None
@@ -113,6 +113,16 @@ def train(
     facts = training_facts(experiment, model, data.sources, time.monotonic() - started)
     (folder / "training.json").write_text(json.dumps(facts, indent=2))
     return folder
+
+
+def remember(experiment: Experiment, run: Path, resume: bool) -> None:
+    """Writes down what is run; a run that is resumed must be the one that was begun."""
+    path, document = run / "experiment.json", json.dumps(experiment.as_dict(), indent=2)
+    if resume and path.is_file() and path.read_text() != document:
+        raise ConfigError(
+            f"{path} describes another experiment; resume with the same settings, or train without --resume"
+        )
+    path.write_text(document)
 
 
 def fit(

@@ -170,3 +170,40 @@ def test_temporal_encoders_answer_for_audio(encoder_type):
 def test_impossible_configs_are_refused(options, message):
     with pytest.raises(Exception, match=message):
         GenreMoeConfig(**options)
+
+
+@pytest.mark.parametrize("row", [np.full(59, np.inf), np.full(59, 1e30), np.full(59, np.nan)])
+def test_rows_that_are_not_finite_get_a_finite_answer(row):
+    for normalised in (True, False):
+        answer = make(max_z_score=5.0).predict(row, already_normalised=normalised)
+        assert all(math.isfinite(p) for p in answer["probabilities"].values())
+
+
+@pytest.mark.parametrize(
+    ("features", "options", "message"),
+    [
+        (np.zeros((2, 3, 59)), {}, r"features of shape \(2, 3, 59\); allowed are \(59,\) and \(rows, 59\)"),
+        (np.zeros((0, 59)), {}, r"features of shape \(0, 59\).*not empty"),
+        (np.zeros(59), {"timeline": True}, "feature rows take no option timeline"),
+    ],
+)
+def test_features_that_cannot_be_answered_are_refused(features, options, message):
+    with pytest.raises(ValueError, match=message):
+        make().predict(features, **options)
+
+
+def test_a_taggram_holds_probabilities():
+    with pytest.raises(ValueError, match="outside 0 to 1"):
+        make(frontend="musicnn", num_features=150, sampling_rate=16000).predict(np.full((4, 50), 1.5))
+
+
+@pytest.mark.parametrize("frontend", [{}, {"frontend": "musicnn", "num_features": 150, "sampling_rate": 16000}])
+def test_half_precision_answers_and_comes_back(frontend, tmp_path):
+    model = make(feat_mean=np.linspace(-3, 300, frontend.get("num_features", 59)).tolist(), **frontend)
+    tone = np.sin(np.arange(3 * model.config.sampling_rate) / 10).astype(np.float32)
+    half = make(**frontend).to(torch.bfloat16)
+    assert half.predict(tone, sampling_rate=model.config.sampling_rate)["probabilities"]
+    assert half.predict(np.full((3, 50), 0.5) if frontend else np.zeros(59))["probabilities"]
+    model.to(torch.bfloat16).save_pretrained(tmp_path)
+    loaded = GenreMoeForAudioClassification.from_pretrained(tmp_path, dtype=torch.float32)
+    assert torch.equal(loaded.feat_mean, torch.tensor(model.config.feat_mean))

@@ -6,6 +6,7 @@ import pytest
 
 from linernotes.training.config import ConfigError, load_experiment, parse_experiment
 
+GENERATED = "family: genre_moe\ndata: {generated_per_genre: 6}\n"
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*/*.yaml"))
 
 
@@ -36,7 +37,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_overrides_change_any_value(tmp_path):
-    path = write(tmp_path, "family: genre_moe\ntraining: {epochs: 3}\n")
+    path = write(tmp_path, "family: genre_moe\ndata: {generated_per_genre: 6}\ntraining: {epochs: 3}\n")
     experiment = load_experiment(path, ["training.learning_rate=5e-5", "training.patience=null", "model.top_k=2"])
     assert experiment.training.learning_rate == 5e-5
     assert experiment.training.patience is None
@@ -54,6 +55,18 @@ def test_overrides_change_any_value(tmp_path):
         ("family: genre_moe\nmodel: {hiden_size: 3}", (), r"model has no key 'hiden_size'; known are .*hidden_size"),
         ("family: genre_moe\ndata: {folder: x}", (), r"data has no key 'folder'; known are artist_exponent"),
         ("family: genre_moe\ntraining: {lr: 1}", (), r"training has no key 'lr'; known are batch_size"),
+        ("family: genre_moe", (), "cannot be run: the data block names no data"),
+        (GENERATED, ("training.epochs=abc",), r"training\.epochs is 'abc'; it must be int"),
+        (GENERATED, ("training.epochs=0",), "training.epochs and training.batch_size must be 1 or more"),
+        (GENERATED, ("training.learning_rate=-1",), r"training\.learning_rate is -1\.0; it must not be negative"),
+        (GENERATED, ("training.folds=3",), "cross-validates real rows"),
+        (GENERATED, ("training.best_metric=f1",), "best_metric is 'f1'; allowed are accuracy, loss and null"),
+        (GENERATED, ("training.epochs={a",), "cannot read the value of --set"),
+        (GENERATED, ("model.top_k=9",), "top_k is 9; allowed are 1 to 5"),
+        (GENERATED, ("model.encoder_type=cnn",), "encoder_type is 'cnn'; this recipe trains on feature rows"),
+        (GENERATED, ("model.labels=jazz",), "labels are 'jazz'; give a list"),
+        (GENERATED, ("model.gate_alignment_weight=1", "model.num_experts=3"), "3 experts, 5 genres"),
+        (GENERATED, ("data.real_share=2",), r"data\.real_share is 2\.0; it is a share of 1"),
         ("family: genre_moe", ("epochs=3",), r"cannot read --set 'epochs=3'; write block\.key=value"),
         ("family: genre_moe", ("family.x=3",), r"'family' is not a block; blocks are model, data and training"),
     ],

@@ -1,6 +1,7 @@
 """What each family needs to be trained: its rows, its batches, its metrics. One module a family, all of the same shape.
 
 A recipe has `Config` and `Model`, a dataclass `DataOptions`, and the functions
+    check(experiment)                                  refuses what cannot be trained, before anything is loaded
     load_data(experiment, data_dirs) -> Data           rows by use, with where they come from and their licences
     create_model(experiment, rows) -> Model            statistics fitted on the rows it will learn from
     row_weights(rows, options)                         how often a row is drawn, or None

@@ -17,14 +17,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from linernotes.corpora import gtzan
+from linernotes.corpora.feature_rows import as_features, crop, decoded, raw_features
 from linernotes.corpora.generated import generated_set
 from linernotes.corpora.generators import SAMPLING_RATE, generate_clip
 from linernotes.modeling.configuration_genre_moe import GenreMoeConfig as Config
 from linernotes.modeling.feature_extraction_genre_moe import FEATURE_GROUPS
-from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, compress, taggram_statistics
+from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, compress
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification as Model
 from linernotes.modeling.musicnn import MSD_TAGS
 from linernotes.report.pictures import feature_importance, waveforms_and_spectrograms
@@ -93,6 +93,35 @@ def labels_of(experiment: Any) -> list[str]:
     return list(experiment.model.get("labels") or Config.default_labels)
 
 
+def check(experiment: Any) -> None:
+    """Raises ValueError where model, data and training do not fit each other."""
+    labels, data, training = (
+        experiment.model.get("labels") or labels_of(experiment),
+        experiment.data,
+        experiment.training,
+    )
+    if not isinstance(labels, list) or len(labels) < 2:
+        raise ValueError(f"labels are {labels!r}; give a list of two genres or more")
+    options = {key: value for key, value in experiment.model.items() if key != "labels"}
+    config = Config(**options, id2label=dict(enumerate(labels)))
+    if config.encoder_type != "mlp":
+        raise ValueError(f"encoder_type is {config.encoder_type!r}; this recipe trains on feature rows: 'mlp'")
+    if config.gate_alignment_weight and config.num_experts != len(labels):
+        raise ValueError(f"gate alignment needs one expert a genre: {config.num_experts} experts, {len(labels)} genres")
+    if not (data.generated_per_genre or data.statistics or data.taggrams):
+        raise ValueError("the data block names no data; set generated_per_genre, statistics or taggrams")
+    if data.real_share is not None and not 0 <= data.real_share <= 1:
+        raise ValueError(f"data.real_share is {data.real_share}; it is a share of 1")
+    if training.folds and not (data.statistics or data.taggrams):
+        raise ValueError(
+            "training.folds cross-validates real rows; set data.statistics or data.taggrams, or folds to 0"
+        )
+    if min(training.epochs, training.batch_size) < 1:
+        raise ValueError("training.epochs and training.batch_size must be 1 or more")
+    if training.best_metric not in (None, "accuracy", "loss"):
+        raise ValueError(f"training.best_metric is {training.best_metric!r}; allowed are accuracy, loss and null")
+
+
 def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     """The rows that the experiment names. Raises FileNotFoundError where a table is in none of the data folders."""
     options: DataOptions = experiment.data
@@ -118,8 +147,6 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         counts = {kind: len(part) for kind, part in parts.items() if kind != GENERATED}
         sources.append({"name": options.statistics or options.taggrams, "licence": gtzan.LICENCE, "rows": counts})
     parts = {kind: part for kind, part in parts.items() if part is not None}
-    if not parts:
-        raise ValueError("the data block names no data; set generated_per_genre, statistics or taggrams")
     uncrossed = [part for kind, part in parts.items() if kind != "real"]
     return Data(
         train=concatenate_datasets([without_table(part) for part in parts.values()]),
@@ -155,26 +182,6 @@ def find_folder(name: str, data_dirs: list[Path]) -> Path:
             return folder / name
     places = ", ".join(map(str, data_dirs)) or "nowhere: give --data-dir"
     raise FileNotFoundError(f"the data set {name!r} was not found; looked in {places}")
-
-
-def decoded(rows: Dataset) -> list[np.ndarray]:
-    """The inputs of rows, feature rows (num_features,) or taggrams (frames, 50)."""
-    rows = rows.with_format("numpy")
-    return [np.asarray(row, np.float32) for row in rows["taggram" if "taggram" in rows.column_names else "features"]]
-
-
-def as_features(inputs: list[np.ndarray]) -> Tensor:
-    """Raw features (batch, num_features); taggrams, of any lengths, become their statistics."""
-    if inputs[0].ndim == 1:
-        return torch.from_numpy(np.stack(inputs))
-    lengths = torch.tensor([len(taggram) for taggram in inputs])
-    padded = pad_sequence([torch.from_numpy(taggram) for taggram in inputs], batch_first=True)
-    return taggram_statistics(padded, torch.arange(padded.shape[1]) < lengths[:, None])
-
-
-def raw_features(rows: Dataset) -> np.ndarray:
-    """(rows, num_features), NaN where a row has none."""
-    return as_features(decoded(rows)).numpy()
 
 
 def create_model(experiment: Any, rows: Dataset) -> Model:
@@ -234,15 +241,6 @@ def view(rows: Dataset, experiment: Any, min_crop_frames: int | None) -> Dataset
 
     rows = rows.select_columns(["label", "source"]).add_column("index", range(len(rows)))
     return rows.with_transform(prepare)
-
-
-def crop(taggram: np.ndarray, min_frames: int | None) -> np.ndarray:
-    """A random stretch of at least `min_frames` frames, by torch's generator, which a resume restores; all if None."""
-    if min_frames is None or taggram.ndim == 1 or len(taggram) <= min_frames:
-        return taggram
-    length = int(torch.randint(min_frames, len(taggram) + 1, ()))
-    start = int(torch.randint(0, len(taggram) - length + 1, ()))
-    return taggram[start : start + length]
 
 
 def batch_maker(model: Model, rows: Dataset, experiment: Any) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
