@@ -43,6 +43,12 @@ class TrainingOptions:
     folds: int = 0
     fold_seeds: int = 1
 
+    def __post_init__(self):
+        if min(self.epochs, self.batch_size) < 1:
+            raise ConfigError("training.epochs and training.batch_size must be 1 or more")
+        if self.best_metric not in (None, "accuracy", "loss"):
+            raise ConfigError(f"training.best_metric is {self.best_metric!r}; allowed are accuracy, loss and null")
+
 
 @dataclass(frozen=True)
 class Experiment:

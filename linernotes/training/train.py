@@ -4,7 +4,7 @@
     accelerate launch -m linernotes.training.train configs/genre_moe/five_genres.yaml --data-dir DATA
 
 A run folder holds `checkpoint-N/` (each a whole Hub folder, the optimiser beside it), `log.jsonl`, `experiment.json`,
-`out_of_fold.json` where the experiment asks for cross-validation, and `model/`: the trained, calibrated Hub folder.
+and `model/`: the trained, calibrated Hub folder, with `out_of_fold.json` where there was cross-validation.
 """
 
 import json
@@ -220,9 +220,10 @@ def answer_rows(model: MusicModel, rows: Dataset, experiment: Experiment) -> dic
     """What a model says of rows, JSON-ready: logits, the readings, and the rows' label, group, clip, source."""
     view = experiment.recipe.plain_view(rows, experiment)
     answers: dict[str, list] = {}
+    model.eval()
     with torch.inference_mode():
         for batch in DataLoader(view, batch_size=256):
-            outputs = model.eval()(batch["input_values"].to(model.device))
+            outputs = model(batch["input_values"].to(model.device))
             for name, tensor in {"logits": outputs.logits, **model.readings(outputs)}.items():
                 rounded = tensor.double().cpu().numpy().round(5)
                 answers.setdefault(name, []).extend(rounded.tolist())
@@ -232,7 +233,7 @@ def answer_rows(model: MusicModel, rows: Dataset, experiment: Experiment) -> dic
 def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, Any]:
     """Every row of `data.crossed` answered by models that never met its group (artist); all else is always learned.
 
-    Beside the model's answers stand those of the recipe's plain baseline, fitted on the same folds.
+    Beside the model's answers stand those of the recipe's plain baselines, fitted on the same folds.
     """
     recipe, options = experiment.recipe, experiment.training
     rows, parts = data.crossed, []
@@ -244,7 +245,7 @@ def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, An
             learned_rows = recipe.without_table(known)
             if data.uncrossed is not None:
                 met = np.isin(data.uncrossed["group"], unknown["group"])
-                learned_rows = concatenate_datasets([data.uncrossed.select(np.flatnonzero(~met)), known])
+                learned_rows = concatenate_datasets([data.uncrossed.select(np.flatnonzero(~met)), learned_rows])
             model = fit(experiment, learned_rows, None, run / f"fold-{repetition}-{number}", seed, kept=False)
             part = answer_rows(model, unknown, experiment)
             for name, probabilities in recipe.baselines(known, unknown, model.config.labels).items():

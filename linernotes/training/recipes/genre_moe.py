@@ -90,20 +90,21 @@ class Data:
 
 
 def labels_of(experiment: Any) -> list[str]:
-    return list(experiment.model.get("labels") or Config.default_labels)
+    return experiment.model.get("labels") or list(Config.default_labels)
+
+
+def config_of(experiment: Any, **learned: Any) -> Config:
+    """The config that the model block describes, with what was learned from rows."""
+    options = {key: value for key, value in experiment.model.items() if key != "labels"}
+    return Config(**options, id2label=dict(enumerate(labels_of(experiment))), model_name=experiment.name, **learned)
 
 
 def check(experiment: Any) -> None:
     """Raises ValueError where model, data and training do not fit each other."""
-    labels, data, training = (
-        experiment.model.get("labels") or labels_of(experiment),
-        experiment.data,
-        experiment.training,
-    )
+    labels, data = labels_of(experiment), experiment.data
     if not isinstance(labels, list) or len(labels) < 2:
         raise ValueError(f"labels are {labels!r}; give a list of two genres or more")
-    options = {key: value for key, value in experiment.model.items() if key != "labels"}
-    config = Config(**options, id2label=dict(enumerate(labels)))
+    config = config_of(experiment)
     if config.encoder_type != "mlp":
         raise ValueError(f"encoder_type is {config.encoder_type!r}; this recipe trains on feature rows: 'mlp'")
     if config.gate_alignment_weight and config.num_experts != len(labels):
@@ -112,14 +113,10 @@ def check(experiment: Any) -> None:
         raise ValueError("the data block names no data; set generated_per_genre, statistics or taggrams")
     if data.real_share is not None and not 0 <= data.real_share <= 1:
         raise ValueError(f"data.real_share is {data.real_share}; it is a share of 1")
-    if training.folds and not (data.statistics or data.taggrams):
+    if experiment.training.folds and not (data.statistics or data.taggrams):
         raise ValueError(
             "training.folds cross-validates real rows; set data.statistics or data.taggrams, or folds to 0"
         )
-    if min(training.epochs, training.batch_size) < 1:
-        raise ValueError("training.epochs and training.batch_size must be 1 or more")
-    if training.best_metric not in (None, "accuracy", "loss"):
-        raise ValueError(f"training.best_metric is {training.best_metric!r}; allowed are accuracy, loss and null")
 
 
 def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
@@ -186,17 +183,8 @@ def find_folder(name: str, data_dirs: list[Path]) -> Path:
 
 def create_model(experiment: Any, rows: Dataset) -> Model:
     """A fresh model whose normalisation is that of the rows it will learn from."""
-    labels = labels_of(experiment)
-    options = {key: value for key, value in experiment.model.items() if key != "labels"}
-    mean, deviation = statistics(rows, labels, options.get("log_features") or [])
-    config = Config(
-        **options,
-        id2label=dict(enumerate(labels)),
-        model_name=experiment.name,
-        feat_mean=mean.tolist(),
-        feat_std=deviation.tolist(),
-    )
-    model = Model(config)
+    mean, deviation = statistics(rows, labels_of(experiment), experiment.model.get("log_features") or [])
+    model = Model(config_of(experiment, feat_mean=mean.tolist(), feat_std=deviation.tolist()))
     if experiment.data.musicnn:
         model.musicnn.load_state_dict(load_file(experiment.data.musicnn))
     return model
