@@ -1,5 +1,5 @@
 # make demo [AUDIO=song.mp3]   set up, and name the genre of a recording
-# make test | quick | bench | lint | clean
+# make test | quick | test-transformers | bench | lint | clean
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ BENCHMARKS := $(filter-out benchmarks/gate_ablation.py, $(wildcard benchmarks/*.
 export AUDIO
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test quick bench lint clean
+.PHONY: help demo test quick test-transformers bench lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,10 @@ test: $(VENV)/.test
 
 quick: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not slow"
+
+# transformers' own tests of models and extractors, out of the sdist of the installed version, on our classes
+test-transformers: $(VENV)/.test
+	$(BIN)/python tests/transformers_suite/run.py
 
 bench: $(VENV)/.test
 	@for script in $(BENCHMARKS); do echo "$$script"; $(BIN)/python "$$script" || exit; done

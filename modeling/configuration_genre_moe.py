@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from huggingface_hub.dataclasses import strict
 
-from .music_model import MusicConfig
+from .music_config import MusicConfig
 
 
 @strict

@@ -16,6 +16,8 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.utils import logging
 
 from .audio import read_audio
+from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
+from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .spectral import (
     chroma,
     harmonic_share,

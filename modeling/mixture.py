@@ -1,4 +1,4 @@
-"""The parts of a mixture of experts: the encoders, the experts, the gate that weighs them, the loss of the gate.
+"""The parts of a mixture of experts: encoders, experts, the gate that weighs them and its loss, the classifier.
 
 Sources: "Music Genre MoE" (layer sizes); Fedus et al. 2021, arXiv 2101.03961 (load balance). The two remedies for a
 gate that collapses onto one expert are supervised alignment and the mutual information between song and expert.
@@ -112,11 +112,14 @@ class GenreExpert(nn.Sequential):
 
 
 class GatingNetwork(nn.Module):
-    """(batch, hidden_size) -> softmax weights (batch, num_experts); noisy in training, for every expert's turn."""
+    """(batch, hidden_size) -> softmax weights (batch, num_experts); noisy in training, for every expert's turn.
+
+    With top-k routing all but the k largest weights are exactly zero, and the k sum to 1.
+    """
 
     def __init__(self, config: GenreMoeConfig):
         super().__init__()
-        self.noise = config.gate_noise
+        self.config = config
         self.layers = nn.Sequential(
             nn.Linear(config.hidden_size, 64),
             nn.GELU(),
@@ -129,8 +132,24 @@ class GatingNetwork(nn.Module):
     def forward(self, hidden_states: Tensor) -> Tensor:
         logits = self.layers(hidden_states)
         if self.training:
-            logits = logits + self.noise * torch.randn_like(logits)
-        return logits.softmax(-1)
+            logits = logits + self.config.gate_noise * torch.randn_like(logits)
+        weights = logits.softmax(-1)
+        if self.config.top_k is None:
+            return weights
+        kept, chosen = weights.topk(self.config.top_k, dim=-1)
+        return torch.zeros_like(weights).scatter(-1, chosen, kept / kept.sum(-1, keepdim=True))
+
+
+class GenreClassificationHead(nn.Sequential):
+    """(batch, expert_output_size) -> logits (batch, num_labels)."""
+
+    def __init__(self, config: GenreMoeConfig):
+        super().__init__(
+            nn.Linear(config.expert_output_size, 64),
+            nn.GELU(),
+            nn.Dropout(config.dropout / 2),
+            nn.Linear(64, config.num_labels),
+        )
 
 
 def gate_losses(config: GenreMoeConfig, gate_weights: Tensor, targets: Tensor) -> Tensor:

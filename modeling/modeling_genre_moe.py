@@ -20,11 +20,14 @@ from transformers.utils.generic import can_return_tuple
 
 from .audio import describe
 from .configuration_genre_moe import GenreMoeConfig
+from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .feature_extraction_genre_moe import FEATURE_GROUPS, FEATURE_NAMES, FRAME_FEATURE_NAMES, GenreMoeFeatureExtractor
+from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .mixture import (
     TAGGRAM_STATISTICS,
     ConvEncoder,
     GatingNetwork,
+    GenreClassificationHead,
     GenreExpert,
     LstmEncoder,
     gate_losses,
@@ -32,8 +35,11 @@ from .mixture import (
     mlp_encoder,
     taggram_statistics,
 )
+from .music_config import MusicConfig  # noqa: F401
 from .music_model import Hearing, MusicModel, unbatch
 from .musicnn import MSD_TAGS, MusicnnTagger
+from .spectral import spectrogram  # noqa: F401
+from .windows import split  # noqa: F401
 
 
 @dataclass
@@ -43,12 +49,14 @@ class GenreMoeOutput(ModelOutput):
     logits: (batch, num_labels), divided by the temperature in eval mode.
     gate_weights: (batch, num_experts), each row sums to 1.
     expert_outputs: (batch, num_experts, expert_output_size); zero for experts that top-k routing left out.
+    hidden_states: on request, one tensor (batch, hidden_size): the recording as gate and experts hear it.
     """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
     gate_weights: Tensor | None = None
     expert_outputs: Tensor | None = None
+    hidden_states: tuple[Tensor] | None = None
 
 
 def rounded(names: list[str], values: np.ndarray) -> dict[str, float]:
@@ -84,12 +92,7 @@ class GenreMoeForAudioClassification(MusicModel):
         self.encoder = {"mlp": mlp_encoder, "cnn": ConvEncoder, "lstm": LstmEncoder}[config.encoder_type](config)
         self.experts = nn.ModuleList(GenreExpert(config) for _ in range(config.num_experts))
         self.gate = GatingNetwork(config)
-        self.classifier = nn.Sequential(
-            nn.Linear(config.expert_output_size, 64),
-            nn.GELU(),
-            nn.Dropout(config.dropout / 2),
-            nn.Linear(64, config.num_labels),
-        )
+        self.classifier = GenreClassificationHead(config)
         self.post_init()
 
     @torch.no_grad()
@@ -121,6 +124,7 @@ class GenreMoeForAudioClassification(MusicModel):
         labels: Tensor | None = None,
         gate_labels: Tensor | None = None,
         already_normalised: bool = False,
+        output_hidden_states: bool | None = None,
         **kwargs,
     ) -> GenreMoeOutput:
         """
@@ -132,17 +136,21 @@ class GenreMoeForAudioClassification(MusicModel):
             labels: (batch,) class indices, or (batch, num_labels) probabilities.
             gate_labels: the same for the alignment of the gate, where a teacher's answers are the labels.
             already_normalised: the feature rows are z-scores.
+            output_hidden_states: whether to answer the encoder's output as well; the config says so by default.
         """
         features = self.features(input_values, attention_mask)
-        output = self.mix(features if already_normalised else self.normalise(features), attention_mask)
+        hidden_states = self.encode(features if already_normalised else self.normalise(features), attention_mask)
+        output = self.mix(hidden_states)
+        if self.config.output_hidden_states if output_hidden_states is None else output_hidden_states:
+            output.hidden_states = (hidden_states,)
         if labels is not None:
-            output.loss = self.loss(output, labels, labels if gate_labels is None else gate_labels)
+            loss = self.loss(output, labels, labels if gate_labels is None else gate_labels)
+            output = GenreMoeOutput(loss=loss, **output)  # anew: the loss is the first of a tuple
         return output
 
-    def mix(self, normalised: Tensor, attention_mask: Tensor | None = None) -> GenreMoeOutput:
-        """The network behind the features: encoder, gate, experts, classifier, on z-scores."""
-        hidden_states = self.encode(normalised, attention_mask)
-        gate_weights = self.route(hidden_states)
+    def mix(self, hidden_states: Tensor) -> GenreMoeOutput:
+        """The network behind the encoder: gate, experts, classifier."""
+        gate_weights = self.gate(hidden_states)
         expert_outputs = self.consult(hidden_states, gate_weights)
         logits = self.classifier((gate_weights[..., None] * expert_outputs).sum(1))
         if not self.training:
@@ -167,24 +175,15 @@ class GenreMoeForAudioClassification(MusicModel):
 
     def bounded(self, z_scores: Tensor) -> Tensor:
         """z-scores as the network takes them: 0 where they are not finite, clipped, in the dtype of the weights."""
-        z_scores = z_scores.nan_to_num(0.0, 0.0, 0.0)
-        if self.config.max_z_score is not None:
-            z_scores = z_scores.clamp(-self.config.max_z_score, self.config.max_z_score)
-        return z_scores.to(self.classifier[0].weight.dtype)
+        limit = math.inf if self.config.max_z_score is None else self.config.max_z_score
+        return z_scores.nan_to_num(0.0, 0.0, 0.0).clamp(-limit, limit).to(self.classifier[0].weight.dtype)
 
     def encode(self, normalised: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """z-scores -> a recording as gate and experts hear it, (batch, hidden_size)."""
         if self.config.encoder_type == "mlp":
             return self.encoder(normalised)
         mask = normalised.new_ones(normalised.shape[:2]) if attention_mask is None else attention_mask
         return self.encoder(normalised, mask.to(normalised.dtype))
-
-    def route(self, hidden_states: Tensor) -> Tensor:
-        """Gate weights (batch, num_experts); with top-k routing the rest are exactly zero and the k sum to 1."""
-        weights = self.gate(hidden_states)
-        if self.config.top_k is None:
-            return weights
-        kept, chosen = weights.topk(self.config.top_k, dim=-1)
-        return torch.zeros_like(weights).scatter(-1, chosen, kept / kept.sum(-1, keepdim=True))
 
     def consult(self, hidden_states: Tensor, gate_weights: Tensor) -> Tensor:
         """Expert outputs (batch, num_experts, expert_output_size); an expert hears only the rows routed to it."""
@@ -245,7 +244,7 @@ class GenreMoeForAudioClassification(MusicModel):
             return super().predict(audio, sampling_rate=sampling_rate, **options)
         self._refuse_random_weights()
         with self._listening():
-            rows = unbatch(self.readings(self.mix(z_scores)))
+            rows = unbatch(self.readings(self.mix(self.encode(z_scores))))
         answers = [{"model": self.config.model_name, **self.decode(row)} for row in rows]
         return answers if len(answers) > 1 or isinstance(audio, (list, tuple)) else answers[0]
 
@@ -292,7 +291,7 @@ class GenreMoeForAudioClassification(MusicModel):
         The input is the z-score, so a feature at the mean of the training songs counts nothing.
         """
         normalised = self.normalise(features).detach().requires_grad_()
-        logits = self.mix(normalised, attention_mask).logits
+        logits = self.mix(self.encode(normalised, attention_mask)).logits
         (gradient,) = torch.autograd.grad(logits.amax(-1).sum(), normalised)
         attribution = (gradient * normalised).detach()
         return attribution if attribution.dim() == 2 else attribution.sum(1)
@@ -311,7 +310,7 @@ class GenreMoeForAudioClassification(MusicModel):
                 mask = inputs.get("attention_mask")
                 with torch.no_grad():
                     heard = self.features(**inputs)
-                    outputs = self.mix(self.normalise(heard), mask)
+                    outputs = self.mix(self.encode(self.normalise(heard), mask))
                 hearing.add(window, unbatch(self.readings(outputs))[0])
                 features.append(heard if heard.dim() == 2 else masked_mean(heard, mask))
                 attributions.append(self.attribute(heard, mask))

@@ -207,3 +207,11 @@ def test_half_precision_answers_and_comes_back(frontend, tmp_path):
     model.to(torch.bfloat16).save_pretrained(tmp_path)
     loaded = GenreMoeForAudioClassification.from_pretrained(tmp_path, dtype=torch.float32)
     assert torch.equal(loaded.feat_mean, torch.tensor(model.config.feat_mean))
+
+
+def test_the_loss_comes_first_and_hidden_states_on_request():
+    model, labels = make(), torch.zeros(6, dtype=torch.long)
+    assert torch.equal(model(ROWS, labels=labels, return_dict=False)[0], model(ROWS, labels=labels).loss)
+    assert model(ROWS).hidden_states is None
+    (heard,) = model(ROWS, output_hidden_states=True).hidden_states
+    assert torch.equal(heard, model.encode(model.normalise(ROWS)))
