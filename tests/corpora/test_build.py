@@ -1,0 +1,176 @@
+"""A corpus is what its recipe says, bit for bit, however often it was stopped and whoever made it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+import soundfile
+import yaml
+
+from linernotes.corpora.build import (
+    MANIFEST,
+    Recipe,
+    RecipeError,
+    build_corpus,
+    check_corpus_splits,
+    facts_of,
+    load_recipe,
+    make_clip,
+)
+from linernotes.corpora.check import check_corpus
+from linernotes.corpora.manifest import read_manifest, with_waveforms
+from linernotes.corpora.score.loudness import loudness
+from linernotes.corpora.splits import SplitLeakError
+
+FONTS = Path(pretty_midi.__file__).parent  # it brings TimGM6mb
+RECIPE = Recipe(
+    name="small",
+    clips={"test": 6},
+    fonts={"test": ["timgm"]},
+    parts=[{"style": "blues"}, {"style": "neutral", "meter": 7, "weight": 2.0}],
+    seconds=[3.0, 4.0],
+    seed=5,
+)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("corpus") / "small"
+    build_corpus(RECIPE, out, workers=1, font_folder=FONTS)
+    return out
+
+
+def test_a_corpus_is_a_manifest_and_its_recordings(built):
+    rows = read_manifest(built / MANIFEST)
+    assert len(rows) == 6
+    assert set(contents(built)) == {MANIFEST, "recipe.json", *(f"audio/test/{n:06d}.flac" for n in range(6))}
+    for row, heard in zip(rows, with_waveforms(rows, 24_000), strict=True):
+        facts = facts_of(row)
+        assert len(heard["waveform"]) == pytest.approx(row["duration_seconds"] * 24_000, abs=1)
+        assert facts.duration_seconds == pytest.approx(row["duration_seconds"], abs=1e-4)
+        assert row["labels"] == [facts.style]
+        assert facts.meter == 7 or facts.style == "blues"
+        assert all(0 <= time <= facts.duration_seconds for time in (*facts.beats, *facts.downbeats))
+
+
+def test_nothing_is_wrong_with_the_recordings(built):
+    assert check_corpus(built, workers=1) == []
+
+
+def test_loudness_is_as_asked_or_as_loud_as_full_scale_allows():
+    recipe = replace(RECIPE, loudness_lufs=[-20.0, -20.0], effects=0.0)
+    for number in range(3):
+        samples, _ = make_clip(recipe, "test", number, FONTS)
+        assert np.abs(samples).max() <= 0.991
+        quiet = loudness(samples, 24_000) < -20.1
+        assert np.abs(samples).max() > 0.98 if quiet else loudness(samples, 24_000) == pytest.approx(-20.0, abs=0.1)
+
+
+def test_a_clip_depends_on_recipe_split_and_number_only():
+    first, row = make_clip(RECIPE, "test", 3, FONTS)
+    again, same = make_clip(RECIPE, "test", 3, FONTS)
+    other, _ = make_clip(RECIPE, "test", 4, FONTS)
+    assert np.array_equal(first, again)
+    assert row == same
+    assert len(other) != len(first) or not np.array_equal(other, first)
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_same_corpus(built, tmp_path):
+    build_corpus(RECIPE, tmp_path / "small", workers=2, font_folder=FONTS)
+    assert contents(tmp_path / "small") == contents(built)
+
+
+def test_a_build_that_was_stopped_goes_on(built, tmp_path):
+    out, seen = tmp_path / "small", []
+
+    def stop(done, total):
+        seen.append((done, total))
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_corpus(RECIPE, out, workers=1, font_folder=FONTS, progress=stop)
+    assert not (out / MANIFEST).exists()
+    (out / "audio" / "test" / "000004.part").write_bytes(b"half a recording")
+    before = {path: path.stat().st_mtime_ns for path in out.glob("audio/test/*.flac")}
+    build_corpus(RECIPE, out, workers=1, font_folder=FONTS, progress=lambda *counts: seen.append(counts))
+    assert seen == [(n, 6) for n in (1, 2, 3, 4, 5, 6)]
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    assert contents(out) == contents(built)
+
+
+def test_a_finished_corpus_is_left_alone(built):
+    before = contents(built)
+    build_corpus(RECIPE, built, font_folder=FONTS, progress=lambda *_: pytest.fail("nothing was to be made"))
+    assert contents(built) == before
+
+
+def test_a_folder_is_not_taken_from_others(built, tmp_path):
+    with pytest.raises(RecipeError, match="holds clips of another recipe"):
+        build_corpus(replace(RECIPE, seed=6), built, font_folder=FONTS)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RecipeError, match="holds something else"):
+        build_corpus(RECIPE, tmp_path, font_folder=FONTS)
+
+
+def row(number: int, split: str, group: str, family: str) -> dict:
+    return {"path": f"{number}.flac", "split": split, "group": group, "font_family": family}
+
+
+def test_a_leak_between_splits_is_an_error():
+    apart = [row(0, "train", "a", "fluid"), row(1, "test", "b", "timgm")]
+    check_corpus_splits(apart)
+    with pytest.raises(SplitLeakError, match="group 'a' is in test and train"):
+        check_corpus_splits([*apart, row(2, "test", "a", "timgm")])
+    with pytest.raises(SplitLeakError, match="group 'fluid' is in test and train"):
+        check_corpus_splits([*apart, row(2, "test", "c", "fluid")])
+    with pytest.raises(RecipeError, match=r"2\.flac has the same notes as 1\.flac"):
+        check_corpus_splits([*apart, row(2, "test", "b", "timgm")])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"clips": {"exam": 3}}, "clips is .*'exam'.*train, validation, test"),
+        ({"clips": {"train": 3}}, "fonts has none for train"),
+        ({"clips": {"train": 3}, "fonts": {"train": ["timgm"]}}, "soundfont 'timgm' .* is for test, not for train"),
+        ({"fonts": {"test": ["nofont"]}}, "unknown soundfont 'nofont'"),
+        ({"seconds": [4.0, 3.0]}, "seconds is"),
+        ({"parts": []}, "parts must name one kind"),
+        ({"parts": [{"style": "blues", "weight": 0.0}]}, "parts must name one kind"),
+        ({"parts": [{"stile": "blues"}]}, "a part has .*stile"),
+        ({"tempo": 3}, "the recipe has .*tempo"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed(changes, message, tmp_path):
+    document = {"name": "x", "clips": {"test": 1}, "fonts": {"test": ["timgm"]}, "parts": [{"style": "blues"}]}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(document | changes))
+    with pytest.raises(ValueError, match=message):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_missing_soundfont_names_its_package(tmp_path):
+    with pytest.raises(FileNotFoundError, match="apt-get install timgm6mb-soundfont"):
+        build_corpus(RECIPE, tmp_path / "out", font_folder=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("configs/corpora/*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_of_the_repository_can_be_followed(path):
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    assert set(recipe.clips) == {"train", "validation", "test"}
+    assert json.dumps(recipe.parts)
+
+
+def test_recordings_are_flac_of_sixteen_bits(built):
+    info = soundfile.info(built / "audio" / "test" / "000000.flac")
+    assert (info.format, info.subtype, info.samplerate, info.channels) == ("FLAC", "PCM_16", 24_000, 1)
