@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS := pyproject.toml constraints.txt
-# benchmarks that need a data set or an argument are run by hand
-BENCHMARKS := $(filter-out benchmarks/gate_ablation.py, $(wildcard benchmarks/*.py))
+# benchmarks that need a data set, a soundfont or an argument are run by hand
+BENCHMARKS := $(filter-out benchmarks/gate_ablation.py benchmarks/score_facts.py, $(wildcard benchmarks/*.py))
 export AUDIO
 unexport PYTHONPATH PYTHONHOME
 
@@ -56,6 +56,7 @@ $(VENV)/.core: $(BIN)/python $(INPUTS)
 $(VENV)/.test: $(BIN)/python $(INPUTS)
 	@echo "installing linernotes and what the tests need into $(VENV)"
 	@$(INSTALL) -e ".[test]"
+	@$(INSTALL) --no-deps tinysoundfont
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.lint: $(BIN)/python $(INPUTS)

@@ -73,6 +73,14 @@ def _facts(folder: Path) -> dict[str, Any]:
     }
 
 
+def folder_of(name: str | PathLike[str]) -> Path:
+    """The folder of a bundled name, or the folder named; raises ValueError where it holds no model."""
+    source = Path(_locate(name))
+    if not source.is_dir():
+        raise ValueError(f"{str(name)!r} is no folder here; name a bundled model or a folder with a config.json")
+    return source
+
+
 def _locate(name: str | PathLike[str]) -> str:
     """A folder that holds a model, or a Hub id."""
     bundled = {folder.name: folder for folder in _bundled_folders()}

@@ -1,12 +1,14 @@
 """The command line. `--help` imports neither torch nor transformers: what a command needs is imported when it runs.
 
-Exit codes: 0 all is well; 1 some file failed and the others were answered; 2 the command could not run.
+Exit codes: 0 all is well; 1 some file failed and the others were answered, or `verify` found something; 2 the command
+could not run. `upload` has more, which its own help names.
 """
 
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import linernotes
+from linernotes.hub_upload.command import upload
+from linernotes.hub_upload.errors import PublishError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +30,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback that reaches a user is a bug of ours: show all of it, plainly
 )
 
+corpus = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Music with labels: build it, check it, or read a public set."
+)
+app.add_typer(corpus, name="corpus")
+
+Workers = Annotated[int, typer.Option(min=1, help="Processes; the result is the same for any number.")]
 DataDirs = Annotated[list[Path], typer.Option(help="A folder in which data sets are looked for; may be repeated.")]
 
 
@@ -102,8 +112,8 @@ def train(
     ] = False,
 ) -> None:
     """Train the experiment of a config file; prints the folder of the finished model."""
-    run = _from_training("train", "train")
-    with _refusing(_from_training("config", "ConfigError"), FileNotFoundError):
+    run = _from_extra("train", "training.train", "train")
+    with _refusing(_from_extra("train", "training.config", "ConfigError"), FileNotFoundError):
         folder = run(config, data_dirs=data_dir, overrides=overrides, out=out, resume=resume)
     typer.echo(folder)
 
@@ -116,10 +126,109 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="The file of figures; FOLDER/metrics.json by default.")] = None,
 ) -> None:
     """Measure a model on the data its training named; prints the figures as JSON."""
-    run = _from_training("evaluate", "evaluate_folder")
-    with _refusing(_from_training("config", "ConfigError"), FileNotFoundError):
+    run = _from_extra("train", "training.evaluate", "evaluate_folder")
+    with _refusing(_from_extra("train", "training.config", "ConfigError"), FileNotFoundError):
         metrics = run(folder, data_dirs=data_dir, predictions=predictions, out=out)
     typer.echo(json.dumps(metrics, indent=1))
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A bundled name, or a folder such as runs/NAME/model.")],
+    out: Annotated[Path, typer.Argument(help="An empty or new folder, or an earlier export.")],
+    repo: Annotated[str | None, typer.Option(metavar="YOU/NAME", help="Where on the Hub it will lie.")] = None,
+) -> None:
+    """Write a model as a Hub repository: weights, code, card, executed notebook, checksums."""
+    run = _from_extra("hub", "hub_upload.export", "export")
+    with _refusing(PublishError, ValueError):
+        folder = run(linernotes.api.folder_of(model), out, repo, say=lambda stage: typer.echo(f"- {stage}", err=True))
+    typer.echo(folder)
+
+
+@app.command()
+def verify(
+    place: Annotated[str, typer.Argument(help="An exported folder, or a Hub id (user/name).")],
+    revision: Annotated[str | None, typer.Option(help="A commit, tag or branch of a Hub id.")] = None,
+    same_code: Annotated[
+        bool, typer.Option("--same-code", help="Also fail where its code differs from this package's.")
+    ] = False,
+) -> None:
+    """Check a folder or repository against its checksums, without running any code in it."""
+    run = _from_extra("hub", "hub_upload.manifest", "verify_place")
+    with _refusing(PublishError):
+        report = run(place, revision=revision, trusted_code=linernotes.api.MODELING)
+    typer.echo(report)
+    other = [name for name, state in report.code.items() if state != "same"]
+    if same_code and other:
+        _complain(f"{', '.join(other)}: not the code of linernotes {linernotes.__version__}")
+        raise typer.Exit(1)
+
+
+app.command()(upload)
+
+
+@corpus.command("build")
+def build_corpus(
+    recipe: Annotated[Path, typer.Argument(help="A recipe file, such as those in configs/corpora/.")],
+    out: Annotated[Path, typer.Option(help="A new or empty folder, or one in which the same recipe was stopped.")],
+    workers: Workers = 2,
+    font_folder: Annotated[Path | None, typer.Option(help="Where soundfonts lie; where Debian puts them.")] = None,
+) -> None:
+    """Render music with exact facts: recordings and a manifest; goes on where it was stopped."""
+    run = _from_extra("corpora", "corpora.build", "build_corpus")
+    with _refusing(ValueError, FileNotFoundError), _progress("clips") as progress:
+        described = _from_extra("corpora", "corpora.build", "load_recipe")(recipe)
+        manifest = run(described, out, workers=workers, font_folder=font_folder, progress=progress)
+    typer.echo(manifest)
+
+
+@corpus.command("check")
+def check_corpus(
+    place: Annotated[Path, typer.Argument(help="A manifest, or a folder with one.")],
+    workers: Workers = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each finding.")] = False,
+) -> None:
+    """Listen to a corpus: what is unreadable, silent, clipped, doubled, or not as long as is said."""
+    run = _from_extra("train", "corpora.check", "check_corpus")
+    with _refusing(ValueError), _progress("recordings") as progress:
+        findings = run(place, workers=workers, progress=progress)
+    for finding in findings:
+        said = f"{finding.kind}: {', '.join(finding.paths)}: {finding.message}"
+        typer.echo(json.dumps(asdict(finding)) if as_json else said)
+    if findings:
+        raise typer.Exit(1)
+
+
+@corpus.command("sources")
+def corpus_sources() -> None:
+    """The public data sets that can be read: what to download, how large, under which licence."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from linernotes.corpora.sources import source_rows
+
+    table = Table("name", "labels", "download", "from", "size", "licence", show_lines=True)
+    for row in source_rows():
+        table.add_row(*(Text(row[key]) for key in ("name", "labels", "download", "page", "size", "licence")))
+    _console().print(table)
+
+
+@corpus.command("read")
+def read_corpus(
+    name: Annotated[str, typer.Argument(help="A name of `linernotes corpus sources`.")],
+    folder: Annotated[Path, typer.Argument(help="Where its published files lie.")],
+    out: Annotated[Path, typer.Option(help="The manifest to write: .jsonl or .parquet.")],
+) -> None:
+    """Write the manifest of a public data set that lies in a folder."""
+    readers = _from_extra("train", "corpora.readers", "READERS")
+    write = _from_extra("train", "corpora.manifest", "write_manifest")
+    with _refusing(ValueError, FileNotFoundError):
+        if name not in readers:
+            raise ValueError(f"no reader for {name!r}; there are {', '.join(readers)}")
+        rows = readers[name].read(folder)
+        typer.echo(write(rows, out))
+    for reason, count in rows.left_out.items():
+        _complain(f"left out {count}: {reason}")
 
 
 def _show_json(file: str, answer: dict[str, Any]) -> None:
@@ -173,21 +282,33 @@ def _complain(message: str) -> None:
 
 
 @contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, to be told how many are done and of how many."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
 def _refusing(*errors: type[Exception]) -> Iterator[None]:
     """Errors that are the user's to mend end the command with their message alone."""
     try:
         yield
     except errors as error:
         _complain(str(error))
-        raise typer.Exit(2) from None
+        raise typer.Exit(getattr(error, "exit_code", 2)) from None
 
 
-def _from_training(module: str, name: str) -> Any:
-    """A thing out of linernotes.training, whose dependencies are an extra."""
+def _from_extra(extra: str, module: str, name: str) -> Any:
+    """A thing out of a part of linernotes whose dependencies are an extra."""
     try:
-        return getattr(import_module(f"linernotes.training.{module}"), name)
+        return getattr(import_module(f"linernotes.{module}"), name)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "linernotes":
             raise
-        _complain(f'{error.name} is not installed; training and evaluation need: pip install "linernotes[train]"')
+        _complain(f'{error.name} is not installed; this command needs: pip install "linernotes[{extra}]"')
         raise typer.Exit(2) from None

@@ -14,8 +14,9 @@ from typer.testing import CliRunner, Result
 
 import linernotes
 from linernotes import api, cli
+from linernotes.hub_upload.manifest import write_sums
 
-COMMANDS = ("predict", "models", "train", "evaluate")
+COMMANDS = ("predict", "models", "train", "evaluate", "export", "verify", "upload")
 
 
 @pytest.fixture
@@ -243,4 +244,43 @@ def test_a_missing_extra_is_named(monkeypatch, command, argument):
     monkeypatch.setitem(sys.modules, "datasets", None)
     result = run(command, argument)
     assert result.exit_code == 2
-    assert 'datasets is not installed; training and evaluation need: pip install "linernotes[train]"' in result.stderr
+    assert 'datasets is not installed; this command needs: pip install "linernotes[train]"' in result.stderr
+
+
+def test_export_and_verify(tiny_folder, tmp_path):
+    exported = run("export", tiny_folder, tmp_path / "out", "--repo", "you/tiny-moe")
+    assert exported.exit_code == 0, exported.output
+    assert exported.stdout.strip() == str(tmp_path / "out")
+    assert 'from_pretrained("you/tiny-moe"' in (tmp_path / "out" / "README.md").read_text()
+    verified = run("verify", tmp_path / "out")
+    assert verified.exit_code == 0, verified.output
+    assert "same" in verified.stdout
+    assert run("verify", tmp_path / "out", "--same-code").exit_code == 0
+    code = tmp_path / "out" / "windows.py"
+    code.write_text(code.read_text() + "# mine\n")
+    write_sums(tmp_path / "out")
+    assert run("verify", tmp_path / "out").exit_code == 0
+    other = run("verify", tmp_path / "out", "--same-code")
+    assert (other.exit_code, "windows.py: not the code of linernotes" in other.stderr) == (1, True)
+    with (tmp_path / "out" / "model.safetensors").open("r+b") as weights:
+        weights.seek(-1, 2)
+        weights.write(b"\x7f")
+    refused = run("verify", tmp_path / "out")
+    assert refused.exit_code == 1
+    assert "model.safetensors differs from its sum" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("export", "nothing", "out"), "'nothing' is no model"),
+        (("export", "you/somewhere", "out"), "is no folder here"),
+        (("verify", "nowhere"), "write user/name"),
+    ],
+)
+def test_what_cannot_be_exported_or_verified(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert message in refused.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -39,15 +39,18 @@ def test_the_genre_of_the_readme_sounds(monkeypatch):
 
 
 def test_commands_and_options_of_the_readme_exist():
-    commands = cli.app.registered_commands
-    known = {command.callback.__name__ for command in commands}
+    known = {command.callback.__name__ for command in cli.app.registered_commands}
+    groups = {
+        group.name: {command.name for command in group.typer_instance.registered_commands}
+        for group in cli.app.registered_groups
+    }
     lines = [line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines()]
     shown = [shlex.split(line, comments=True) for line in lines]
     ours = [line for line in shown if line[:1] == ["linernotes"]]
     assert len(ours) >= 6
+    source = Path(cli.__file__).read_text(encoding="utf-8")
     for _, command, *arguments in ours:
-        assert command in known
-        source = Path(cli.__file__).read_text(encoding="utf-8")
+        assert arguments[0] in groups[command] if command in groups else command in known
         for option in (argument for argument in arguments if argument.startswith("--")):
             assert f'"{option}"' in source or f" {option[2:].replace('-', '_')}:" in source
 
@@ -75,3 +78,10 @@ def test_measured_figures_are_those_of_metrics_json(model, evaluation):
     )
     rows = [line for line in README.splitlines() if line.startswith(f"| {model} | {figures['n']} ")]
     assert any(row.endswith(expected) for row in rows)
+
+
+def test_agreement_with_librosa_is_that_of_the_benchmark():
+    results = json.loads((ROOT / "benchmarks" / "results" / "score_facts.json").read_text())["styles"]
+    text = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")
+    for style, row in results.items():
+        assert f"| {style} | {' | '.join(f'{share:.2f}' for share in row.values())} |" in text

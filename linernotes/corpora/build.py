@@ -28,6 +28,7 @@ from linernotes.corpora.score.plans import draw_plan
 from linernotes.corpora.score.render import MissingSoundError, Renderer
 from linernotes.corpora.score.score import Facts, Span
 from linernotes.corpora.score.soundfonts import FONTS, check_fonts, find
+from linernotes.corpora.score.styles import STYLES
 from linernotes.corpora.splits import SPLIT_NAMES, check_no_leak
 
 MANIFEST, RECIPE, ROWS = "manifest.jsonl", "recipe.json", "rows"
@@ -97,6 +98,8 @@ class Recipe:
                 raise RecipeError(f"{key} is {low_high!r}; give the least and the most, such as [8.0, 12.0]")
         if not self.parts or not all(part.weight > 0 for part in self.kinds):
             raise RecipeError("parts must name one kind of music or more, each with a weight above 0")
+        if strange := sorted({kind.style for kind in self.kinds} - set(STYLES)):
+            raise RecipeError(f"parts names the style {strange[0]!r}; choose from {', '.join(STYLES)}")
 
     @property
     def kinds(self) -> list[Part]:

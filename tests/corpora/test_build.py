@@ -146,6 +146,7 @@ def test_a_leak_between_splits_is_an_error():
         ({"seconds": [4.0, 3.0]}, "seconds is"),
         ({"parts": []}, "parts must name one kind"),
         ({"parts": [{"style": "blues", "weight": 0.0}]}, "parts must name one kind"),
+        ({"parts": [{"style": "polka"}]}, "names the style 'polka'; choose from jazz, blues"),
         ({"parts": [{"stile": "blues"}]}, "a part has .*stile"),
         ({"tempo": 3}, "the recipe has .*tempo"),
     ],

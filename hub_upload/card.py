@@ -1,0 +1,349 @@
+"""The Hub page of a model: README.md, written from what lies beside the weights.
+
+    python -m linernotes.hub_upload.card models/genre-moe
+
+Figures come from metrics.json, facts of the training from training.json, the rest from config.json; `card.md` adds what
+no file knows: metadata in a YAML front matter, and prose in sections, both optional. Prose is rendered by jinja, with
+`config`, `preprocessor`, `training`, `metrics`, `labels`, `facts`, `repo_id` and `name` at hand, so that it need not
+repeat a number by hand. `training` and `metrics` are none where their file is missing.
+"""
+
+import argparse
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from linernotes.hub_upload.card_source import METADATA, Source, read_object, read_source
+from linernotes.hub_upload.errors import PublishError
+
+ORGANISATION = "linernotes"
+TEMPLATE = "card.md.j2"
+# what reading files of any shape, and expressions of anybody's, may end in
+NOT_AS_EXPECTED = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+ABOUT_TRAINING = ("Training data", "How it was trained", "How to reproduce it", "Licence")  # not true of other weights
+
+# key in metrics.json -> what a reader calls it, and its type on the Hub; without one it is left out of the model-index
+METRICS: dict[str, tuple[str, str | None]] = {
+    "accuracy": ("accuracy", "accuracy"),
+    "macro_f1": ("macro F1", "f1"),
+    "f1": ("F1", "f1"),
+    "balanced_accuracy": ("balanced accuracy", "balanced_accuracy"),
+    "roc_auc": ("ROC AUC", "roc_auc"),
+    "map": ("mean average precision", "mean_average_precision"),
+    "ece": ("calibration error (ECE), less is better", None),
+    "uncalibrated_ece": ("the same without calibration", None),
+}
+PICTURES = {
+    "confusion_matrix": "Matrix: how often each class was heard as which",
+    "expert_gates": "Matrix of the mean weight of every expert for each class, and bars of each class's own expert",
+    "radar_charts": "One shape a class: the mean weight of every expert",
+    "reliability": "Accuracy in each bin of confidence, beside the diagonal that a calibrated model follows",
+    "roc_curves": "ROC curve of each class against all others",
+    "training_curves": "Loss and accuracy over the epochs of the training",
+}
+WITH_A_TABLE_OF_THEIR_OWN = ("baselines", "self_activation")
+OUR_DIFFERENCE = re.compile(r"our_(\w+)_minus_its")
+SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&$])")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file of plots/: its kind is its name without the evaluation that it belongs to."""
+
+    path: str
+    kind: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One entry of metrics.json's `results`, or one head of it, with what card.md says of it.
+
+    Args:
+        name: its key in `results`, for a head "<key>: <head>".
+        measured: what metrics.json holds; a head's own, with n, n_groups, labels and interval of the whole.
+        said: title, about, unit, groups and dataset.
+        pictures: those of plots/ that end in the key.
+    """
+
+    name: str
+    measured: dict[str, Any]
+    said: dict[str, Any]
+    pictures: list[Picture]
+
+    @property
+    def breakdowns(self) -> dict[str, dict[str, Any]]:
+        """Tables of figures by class, source ...: entries whose values are all dicts with figures."""
+        return {
+            key: value
+            for key, value in self.measured.items()
+            if key not in WITH_A_TABLE_OF_THEIR_OWN
+            and isinstance(value, dict)
+            and value
+            and all(map(figures, value.values()))
+        }
+
+    @property
+    def compared(self) -> list[dict[str, Any]]:
+        """Every difference to a baseline that was measured on the same rows, with the baseline's own figure."""
+        return [
+            {"baseline": name, "metric": match[1], "figure": baseline[match[1]], "difference": baseline[key]}
+            for name, baseline in self.measured.get("baselines", {}).items()
+            for key in baseline
+            if (match := OUR_DIFFERENCE.fullmatch(key))
+        ]
+
+
+# What the template is given
+
+
+def is_figure(value: Any) -> bool:
+    return isinstance(value, dict) and {"value", "low", "high"} <= set(value)
+
+
+def figures(measured: Any) -> dict[str, dict[str, Any]]:
+    """The figures that a dict holds at its top level, by key; none where it is no dict."""
+    return {key: value for key, value in measured.items() if is_figure(value)} if isinstance(measured, dict) else {}
+
+
+def title(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+def metric_name(key: str) -> str:
+    return METRICS[key][0] if key in METRICS else key.replace("_", " ")
+
+
+def plain(value: float) -> str:
+    """A count or a setting as it is, thousands marked: 174,570, 30, 0.7528."""
+    return f"{value:,.10g}"
+
+
+def rounded(value: float | None) -> str:
+    """A measured value to three decimals."""
+    return "not defined" if value is None else f"{value:.3f}"
+
+
+def interval(figure: dict[str, Any]) -> str:
+    if figure["low"] is None or figure["high"] is None:
+        return "none: one group"
+    return f"{rounded(figure['low'])} to {rounded(figure['high'])}"
+
+
+def verdict(difference: dict[str, Any]) -> str:
+    if difference["low"] is None or difference["low"] <= 0 <= difference["high"]:
+        return "no difference shown"
+    return "higher" if difference["low"] > 0 else "lower"
+
+
+def cell(text: Any) -> str:
+    """Text that stays text in a table, a heading or a sentence of markdown."""
+    return SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def pictures_of(folder: Path, evaluations: list[str], alts: dict[str, str]) -> dict[str | None, list[Picture]]:
+    """The files of plots/ by the evaluation that their name ends in; None for those of the whole model."""
+    found: dict[str | None, list[Picture]] = {None: [], **{name: [] for name in evaluations}}
+    for path in sorted((folder / "plots").glob("*.png")):
+        owner = max((name for name in evaluations if path.stem.endswith(f"_{name}")), key=len, default=None)
+        kind = path.stem.removesuffix(f"_{owner}")
+        found[owner].append(Picture(f"plots/{path.name}", kind, alts.get(kind, title(kind))))
+    return found
+
+
+def evaluations_of(results: dict[str, Any], described: dict[str, Any], pictures: dict) -> list[Evaluation]:
+    """The evaluations in the order of card.md, then the rest; each head (a part with figures) after its whole."""
+    order = [name for name in described if name in results] + [name for name in results if name not in described]
+    found = []
+    for name in order:
+        measured, said = results[name], {"title": title(name), **described.get(name, {})}
+        said.setdefault("dataset", {"name": ", ".join(measured.get("sources", [name])), "type": name})
+        found.append(Evaluation(name, measured, said, pictures[name]))
+        shared = {key: measured[key] for key in ("n", "n_groups", "labels", "interval", "sources") if key in measured}
+        for head, part in measured.items():
+            if head not in WITH_A_TABLE_OF_THEIR_OWN and not is_figure(part) and figures(part):
+                entitled = said | {"title": f"{said['title']}: {head.replace('_', ' ')}", "about": ""}
+                found.append(Evaluation(f"{name}: {head}", shared | part, entitled, []))
+    return found
+
+
+def model_index(evaluations: list[Evaluation], task: str) -> list[EvalResult]:
+    """The measured values as the Hub lists them, exactly as metrics.json holds them."""
+    entries = []
+    for evaluation in evaluations:
+        split, _, head = evaluation.name.partition(": ")
+        size = {key: evaluation.measured[key] for key in ("n", "n_groups") if key in evaluation.measured}
+        level = {"level": evaluation.measured.get("interval", {}).get("level")}
+        for key, figure in figures(evaluation.measured).items():
+            kind = METRICS.get(key, (key, key))[1]
+            if kind is None or figure["value"] is None:
+                continue
+            around = {name: value for name, value in figure.items() if name != "value"}
+            entries.append(
+                EvalResult(
+                    task_type=task,
+                    dataset_name=evaluation.said["dataset"]["name"],
+                    dataset_type=evaluation.said["dataset"]["type"],
+                    dataset_split=split,  # results of one data set would be merged without
+                    metric_type=kind,
+                    metric_name=f"{metric_name(key)} ({head})" if head else metric_name(key),
+                    metric_value=figure["value"],
+                    metric_args=around | level | size,
+                )
+            )
+    return entries
+
+
+def metadata(name: str, front: dict, config: dict, evaluations: list[Evaluation], known: bool) -> ModelCardData:
+    """The YAML block. Of weights whose training is not `known`, neither licence nor data sets are claimed."""
+    front = front if known else {key: value for key, value in front.items() if key in ("tags", "pipeline_tag")}
+    said = {key: front[key] for key in METADATA if key in front}
+    if "AutoModelForAudioClassification" in config.get("auto_map", {}):
+        said.setdefault("pipeline_tag", "audio-classification")
+    entries = model_index(evaluations, said.get("pipeline_tag", "audio-classification"))
+    custom = ["custom_code"] if "auto_map" in config else []
+    return ModelCardData(
+        **({"library_name": "transformers"} | said),
+        tags=["music", *front.get("tags", []), *filter(None, [config.get("model_type")]), *custom],
+        datasets=front.get("datasets"),
+        metrics=sorted({entry.metric_type for entry in entries}) or None,
+        model_name=name if entries else None,
+        eval_results=entries or None,
+    )
+
+
+# Writing
+
+
+class SettingsDumper(yaml.SafeDumper):
+    """One setting a line: lists are written in one."""
+
+
+SettingsDumper.add_representer(
+    list, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+)
+
+
+def environment() -> ImmutableSandboxedEnvironment:
+    made = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for function in (cell, figures, interval, metric_name, plain, rounded, title, verdict):
+        made.filters[function.__name__] = function
+    made.filters["yaml"] = lambda value: yaml.dump(value, Dumper=SettingsDumper, sort_keys=False, width=100).strip()
+    return made
+
+
+def default_repo_id(folder: Path) -> str:
+    """The name by which this project publishes a folder."""
+    return f"{ORGANISATION}/{(read_object(folder / 'config.json') or {}).get('model_name') or folder.resolve().name}"
+
+
+def known_of(folder: Path, repo_id: str, source: Source) -> dict[str, Any]:
+    """What prose and template may ask for; None for a file that is not there."""
+    config = read_object(folder / "config.json")
+    if config is None:
+        raise PublishError(f"{folder} holds no config.json; give a folder of models/ or the `model` folder of a run")
+    return {
+        "repo_id": repo_id,
+        "name": repo_id.split("/")[-1],
+        "config": config,
+        "preprocessor": read_object(folder / "preprocessor_config.json"),
+        "training": read_object(folder / "training.json"),
+        "metrics": read_object(folder / "metrics.json"),
+        "labels": [config["id2label"][key] for key in sorted(config.get("id2label", {}), key=int)],
+        "facts": {name: fact["value"] for name, fact in source.front.get("facts", {}).items()},
+    }
+
+
+def prose(source: Source, known: dict[str, Any], writer: ImmutableSandboxedEnvironment) -> dict[str, Any]:
+    """The texts of card.md with their expressions filled in: intro, sections by heading, about by evaluation."""
+
+    def filled(text: str, where: str) -> str:
+        try:
+            return writer.from_string(text).render(known).strip()
+        except TemplateError as error:
+            raise PublishError(
+                f"card.md of {known['name']}, {where}: {error}; at hand are {', '.join(known)}, "
+                "of which training and metrics are none where their file is missing"
+            ) from None
+
+    measured = (known["metrics"] or {}).get("results", {})
+    described = source.front.get("evaluations", {}).items()
+    return {
+        "intro": filled(source.intro, "the text before the first section"),
+        "sections": {
+            heading: filled(text, f"section {heading!r}")
+            for heading, text in source.sections.items()
+            if known["training"] or heading not in ABOUT_TRAINING
+        },
+        "about": {name: filled(said.get("about", ""), name) for name, said in described if name in measured},
+    }
+
+
+def build_card(folder: Path, repo_id: str | None = None) -> str:
+    """The whole text of README.md; the same folder and name give the same text.
+
+    Args:
+        folder: a folder with config.json, and, where they are known, card.md, metrics.json, training.json and plots/.
+        repo_id: where the model will lie; "linernotes/<name in config.json, or the folder's>" by default.
+
+    Raises:
+        PublishError: a file is not what it should be, or card.md holds or asks for what is not known.
+    """
+    try:
+        return written(Path(folder), repo_id)
+    except NOT_AS_EXPECTED as error:
+        raise PublishError(
+            f"the card of {folder} cannot be written ({type(error).__name__}: {error}); "
+            "look at card.md, config.json, metrics.json and training.json"
+        ) from None
+
+
+def written(folder: Path, repo_id: str | None) -> str:
+    source = read_source(folder / "card.md")
+    known = known_of(folder, repo_id or default_repo_id(folder), source)
+    results = (known["metrics"] or {}).get("results", {})
+    pictures = pictures_of(folder, list(results), PICTURES | source.front.get("pictures", {}))
+    evaluations = evaluations_of(results, source.front.get("evaluations", {}), pictures)
+    data = metadata(known["name"], source.front, known["config"], evaluations, known["training"] is not None)
+    writer = environment()
+    body = writer.get_template(TEMPLATE).render(
+        **known,
+        **prose(source, known, writer),
+        evaluations=evaluations,
+        pictures=pictures[None],
+        recipe=source.front.get("config"),
+        has_walkthrough=(folder / "walkthrough.py").is_file(),
+    )
+    body = re.sub(r"\n{3,}", "\n\n", body)
+    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}").content
+
+
+def main(arguments: list[str]) -> int:
+    """Writes README.md into each folder."""
+    parser = argparse.ArgumentParser("python -m linernotes.hub_upload.card", description=main.__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of models/")
+    try:
+        for folder in parser.parse_args(arguments).folders:
+            (folder / "README.md").write_text(build_card(folder), encoding="utf-8")
+            print(folder / "README.md")
+    except PublishError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+../genre-moe/walkthrough.py

@@ -1,0 +1,360 @@
+"""The Hub page says what the files beside it say: every number is traced back, and a wrong one is shown to be found."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from card_reading import (
+    allowed_rows,
+    evaluations_in,
+    front_matter,
+    measured_by_title,
+    numbers_in,
+    read,
+    sections_of,
+    shown_rows,
+    tables_in,
+    unaccounted,
+)
+from huggingface_hub import ModelCard
+
+import linernotes
+from linernotes.hub_upload.card import build_card
+from linernotes.hub_upload.errors import PublishError
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = sorted(path.parent for path in ROOT.glob("models/*/card.md"))
+EACH_CARD = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+SECTIONS = [
+    "Use",
+    "What it answers",
+    "Measured",
+    "Intended use",
+    "Limits",
+    "Training data",
+    "How it was trained",
+    "How to reproduce it",
+    "How to verify it",
+    "Citation",
+    "Licence",
+]
+
+
+# The cards of this repository
+
+
+@EACH_CARD
+def test_the_committed_card_is_current(folder):
+    stale = f"run: python -m linernotes.hub_upload.card models/{folder.name}"
+    assert (folder / "README.md").read_text() == build_card(folder), stale
+
+
+@EACH_CARD
+def test_every_number_is_accounted_for(folder):
+    assert unaccounted((folder / "README.md").read_text(), folder) == []
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("| accuracy | 0.732 |", "| accuracy | 0.739 |"),
+        ("| accuracy | 0.732 | 0.634 to 0.819 | 0.237 |", "| macro F1 | 0.732 | 0.634 to 0.819 | 0.237 |"),
+        ("| jazz | 60 | 3 |", "| jazz | 61 | 3 |"),
+        ("| jazz | 0.457 |", "| jazz | 0.475 |"),
+        ("0.634 to 0.819", "0.654 to 0.819"),
+        ("287 songs", "278 songs"),
+        ("value: 0.731707", "value: 0.781707"),
+        ("low: 0.634174", "low: 0.7"),
+        ("n: 287", "n: 2870"),
+        ("All figures", "With 99.5 on other data. All figures"),
+        ("under a confidence of 0.7528", "under a confidence of 0.75"),
+        ("train 600", "train 6,000"),
+        ("174,570", "174,750"),
+        ("Hears jazz", "Heard by 12,345 people: jazz"),
+    ],
+)
+def test_a_planted_wrong_number_is_found(was, becomes):
+    folder = ROOT / "models" / "genre-moe"
+    text = (folder / "README.md").read_text()
+    assert was in text
+    assert unaccounted(text.replace(was, becomes, 1), folder)
+
+
+@EACH_CARD
+def test_prose_takes_its_numbers_from_the_files(folder):
+    """A number that is typed in card.md stays when the model changes: facts are the exception, with a reason."""
+    _, front, body = (folder / "card.md").read_text().split("---\n", 2)
+    expression = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+    told = [said.get(key, "") for said in yaml.safe_load(front)["evaluations"].values() for key in ("title", "about")]
+    body = expression.sub("", body.split("\n## Citation")[0])
+    assert numbers_in(body) == []
+    assert numbers_in(expression.sub("", " ".join(told))) == []
+
+
+@EACH_CARD
+def test_the_model_index_holds_the_figures_of_every_evaluation(folder):
+    results = ModelCard((folder / "README.md").read_text()).data.eval_results
+    found = {(result.dataset_split, result.metric_type): result.metric_value for result in results}
+    expected = {
+        (name, kind): measured[key]["value"]
+        for name, measured in read(folder, "metrics.json")["results"].items()
+        for key, kind in (("accuracy", "accuracy"), ("macro_f1", "f1"), ("roc_auc", "roc_auc"))
+    }
+    assert expected.items() <= found.items()
+    assert not any(kind.endswith("ece") for _, kind in found)
+
+
+@EACH_CARD
+def test_every_figure_is_in_a_table(folder):
+    shown = evaluations_in((folder / "README.md").read_text())
+    assert {title: shown_rows(part) for title, part in shown.items() if title} == {
+        title: allowed_rows(measured) for title, measured in measured_by_title(folder).items()
+    }
+
+
+@EACH_CARD
+def test_the_page_is_whole(folder):
+    text = (folder / "README.md").read_text()
+    data = ModelCard(text).data
+    assert list(sections_of(text)) == SECTIONS
+    assert all(section.strip() for section in sections_of(text).values())
+    assert data.license == front_matter(folder)["license"]
+    assert data.library_name == "transformers"
+    assert {"music", "custom_code", read(folder, "config.json")["model_type"]} <= set(data.tags)
+    assert data.pipeline_tag
+    assert "Nothing is stated" not in text
+
+
+@EACH_CARD
+def test_every_evaluation_is_described(folder):
+    assert set(front_matter(folder)["evaluations"]) == set(read(folder, "metrics.json")["results"])
+
+
+@EACH_CARD
+def test_links_lead_somewhere_and_every_plot_is_shown(folder):
+    text = (folder / "README.md").read_text()
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert not [link for link in links if not (folder / link).is_file()]
+    assert {f"plots/{path.name}" for path in (folder / "plots").glob("*.png")} <= set(links)
+    assert not re.findall(r"!\[\]", text)
+
+
+@EACH_CARD
+def test_the_experiment_is_the_one_that_was_trained(folder):
+    config = yaml.safe_load((ROOT / front_matter(folder)["config"]).read_text())
+    experiment = read(folder, "training.json")["experiment"]
+    assert (config["family"], config["name"]) == (experiment["family"], experiment["name"])
+
+
+@EACH_CARD
+def test_the_answer_shown_has_the_keys_of_a_real_one(folder, tone):
+    section = (folder / "README.md").read_text().split("\n## What it answers\n")[1]
+    shown = ast.literal_eval(re.search(r"```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)[1])
+    answer = linernotes.load(folder).predict(tone(2.0, 22050), sampling_rate=22050)
+    assert list(shown) == list(answer)
+    assert shown["model"] == answer["model"]
+    assert {key: list(value) for key, value in shown.items() if isinstance(value, dict)} == {
+        key: list(value) for key, value in answer.items() if isinstance(value, dict)
+    }
+
+
+def test_the_licence_follows_the_ears():
+    licences = {
+        name: ModelCard.load(ROOT / "models" / name / "README.md").data.license
+        for name in ("genre-moe", "genre-moe-tags")
+    }
+    assert licences == {"genre-moe": "apache-2.0", "genre-moe-tags": "isc"}
+
+
+# Any folder
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A copy of genre-moe's page sources, to be changed."""
+    source, copy = ROOT / "models" / "genre-moe", tmp_path / "genre-moe"
+    copy.mkdir()
+    for name in ("card.md", "config.json", "preprocessor_config.json", "metrics.json", "training.json"):
+        shutil.copyfile(source / name, copy / name)
+    return copy
+
+
+def change(path: Path, *keys, value) -> None:
+    content = json.loads(path.read_text())
+    place = content
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path.write_text(json.dumps(content))
+
+
+def well_formed(text: str) -> bool:
+    tables = tables_in(text)
+    return bool(tables) and all(len({len(row) for row in table}) == 1 for table in tables)
+
+
+@EACH_CARD
+def test_tables_are_well_formed(folder):
+    assert well_formed((folder / "README.md").read_text())
+
+
+def test_a_ragged_table_is_seen():
+    assert not well_formed("| a | b |\n|---|---|\n| 1 | 2 | 3 |\n")
+
+
+def test_another_repository_is_named_everywhere(folder):
+    text = build_card(folder, "somebody/their-genres")
+    assert not re.search(r"linernotes/genre-moe(?!-tags)", text)
+    assert text.count("somebody/their-genres") >= 5
+    assert "\n# their-genres\n" in text
+    assert ModelCard(text).data.model_name == "their-genres"
+
+
+def test_without_metrics_nothing_is_claimed(folder):
+    (folder / "metrics.json").unlink()
+    text = build_card(folder)
+    assert "Not measured" in sections_of(text)["Measured"]
+    assert not numbers_in(sections_of(text)["Measured"])
+    assert not re.search("model-index|model_name", text)
+    assert "metrics" not in ModelCard(text).data.to_dict()
+
+
+def test_of_weights_of_unknown_training_no_licence_or_data_is_claimed(folder):
+    """Such as a stranger's checkpoint, put into a copy of a published folder."""
+    for name in ("metrics.json", "training.json"):
+        (folder / name).unlink()
+    text = build_card(folder)
+    data, sections = ModelCard(text).data, sections_of(text)
+    assert data.license is None
+    assert data.datasets is None
+    assert data.pipeline_tag == "audio-classification"
+    for name in ("Training data", "How it was trained", "How to reproduce it"):
+        assert sections[name].strip() == "Not known: there is no training.json beside these weights."
+    assert "has not stated" in sections["Licence"]
+    assert "gtzan" not in text.lower()
+
+
+def test_a_folder_without_card_md_has_a_page(folder):
+    (folder / "card.md").unlink()
+    text = build_card(folder)
+    assert list(sections_of(text)) == SECTIONS
+    assert well_formed(text)
+    assert set(evaluations_in(text)) == {"", "Test", "Cross validation"}
+    assert ModelCard(text).data.license is None
+    assert {result.dataset_name for result in ModelCard(text).data.eval_results} == {"generated", "gtzan"}
+
+
+def test_labels_with_special_signs_stay_text(folder):
+    odd = "drum|n|bass <b> *x* [y]"
+    old = read(folder, "config.json")["id2label"]["0"]
+    for name in ("config.json", "metrics.json"):
+        (folder / name).write_text((folder / name).read_text().replace(f'"{old}"', json.dumps(odd)))
+    text = build_card(folder, "somebody/drum_n_bass")
+    assert well_formed(text)
+    assert r"| drum\|n\|bass \<b\> \*x\* \[y\] | 60 |" in text
+    assert "\n# drum\\_n\\_bass\n" in text
+
+
+def figure(value: float, low: float | None = 0.1, high: float | None = 0.9, **baseline: float) -> dict:
+    return {"value": value, "low": low, "high": high, **baseline}
+
+
+def test_other_families_figures_heads_and_tables_are_shown(folder):
+    """Unknown metrics, several heads, a table by source, a figure without baseline, one group."""
+    head = {"accuracy": figure(0.6, majority_baseline=0.4), "labels": ["slow", "fast"], "confusion": [[3, 2], [1, 4]]}
+    evaluation = {
+        "n": 10,
+        "map": figure(0.51, majority_baseline=0.25),
+        "caption_score": figure(12.5, None, None),
+        "by_source": {"drums": {"accuracy": figure(0.7), "n": 4}, "bells": {"accuracy": figure(0.8), "n": 6}},
+        "tempo_class": head,
+    }
+    change(folder / "metrics.json", "results", value={"held_out": evaluation})
+    (folder / "card.md").unlink()
+    text = build_card(folder)
+    assert "| mean average precision | 0.510 | 0.100 to 0.900 | 0.250 |" in text
+    assert "| caption score | 12.500 | none: one group | - |" in text
+    assert "<summary>By source</summary>" in text
+    assert "| bells | 0.800<br>0.100&nbsp;to&nbsp;0.900 | 6 |" in text
+    assert "\n### Held out: tempo class\n" in text
+    assert "| accuracy | 0.600 | 0.100 to 0.900 | 0.400 |" in text
+    assert "| fast | 1 | 4 |" in text
+    assert well_formed(text)
+    found = {result.metric_name: result.metric_value for result in ModelCard(text).data.eval_results}
+    assert found == {"mean average precision": 0.51, "caption score": 12.5, "accuracy (tempo_class)": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(-0.1, 0.1, "no difference shown"), (0.01, 0.1, "higher"), (-0.1, -0.01, "lower")]
+)
+def test_a_difference_is_one_where_its_interval_leaves_out_zero(folder, low, high, said):
+    difference = {"value": (low + high) / 2, "low": low, "high": high, "n": 574, "n_groups": 59}
+    for baseline in read(folder, "metrics.json")["results"]["cross_validation"]["baselines"]:
+        keys = ("results", "cross_validation", "baselines", baseline, "our_accuracy_minus_its")
+        change(folder / "metrics.json", *keys, value=difference)
+    assert len(re.findall(rf"<br>{said} \|", build_card(folder))) == 2
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        ("license:", "licence:", "unknown 'licence'; allowed are license"),
+        ("    unit: clips", "    units: clips", "evaluations: test .*unknown 'units'; allowed are title"),
+        ("type: generated}", "typ: generated}", "dataset .*unknown 'typ'; allowed are name, type"),
+        ("name: Generated songs of linernotes, ", "", "dataset .*'name' is missing"),
+        (
+            "pictures:\n",
+            "facts:\n  tags: {value: 50}\npictures:\n",
+            "tags .*'because' is missing",
+        ),
+        ("license: apache-2.0", "license: [mit]", r"license is \['mit'\]; it must be a str"),
+        ("license: apache-2.0", "license: [mit", "is not YAML"),
+        ("---\nlicense", "license", "has no front matter"),
+        ("## Limits", "## Limitations", "unknown 'Limitations'; allowed are Use"),
+        ("{{ config.abstain_below }}", "{{ config.abstain }}", "section 'Limits': .*'abstain'.*at hand are repo_id"),
+        ("among dozens", "{{ facts.recipes", "section 'Measured'"),
+        ("among dozens", "{{ ''.__class__.__mro__ }}", "section 'Measured': .*unsafe"),
+    ],
+)
+def test_a_mistake_in_card_md_is_refused(folder, was, becomes, message):
+    source = (folder / "card.md").read_text()
+    assert was in source
+    (folder / "card.md").write_text(source.replace(was, becomes, 1))
+    with pytest.raises(PublishError, match=message):
+        build_card(folder)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(PublishError, match=r"holds no config\.json; give a folder of models/"):
+        build_card(tmp_path)
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", "is not JSON"), ("[1]", "holds no JSON object")])
+def test_a_broken_file_is_named(folder, content, message):
+    (folder / "metrics.json").write_text(content)
+    with pytest.raises(PublishError, match=rf"metrics\.json {message}"):
+        build_card(folder)
+
+
+def run(*arguments: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "linernotes.hub_upload.card", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_command_writes_readme(folder, tmp_path):
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "README.md").read_text() == build_card(folder)
+    failed = run(tmp_path)
+    assert failed.returncode == 2
+    assert "holds no config.json" in failed.stderr
+    assert "Traceback" not in failed.stderr

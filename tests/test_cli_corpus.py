@@ -1,0 +1,99 @@
+"""`linernotes corpus`: from a recipe to a manifest, what is wrong with one, and where public sets come from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+import soundfile
+import yaml
+from typer.testing import CliRunner, Result
+
+from linernotes import cli
+from linernotes.corpora.manifest import read_manifest, write_manifest
+from linernotes.corpora.readers import READERS
+
+FONTS = Path(pretty_midi.__file__).parent  # it brings TimGM6mb
+RECIPE = {
+    "name": "small",
+    "clips": {"test": 2},
+    "fonts": {"test": ["timgm"]},
+    "parts": [{"style": "pop"}],
+    "seconds": [3.0, 3.5],
+}
+
+
+def run(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(cli.app, ["corpus", *(str(argument) for argument in arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def build(tmp_path: Path, **changes) -> Result:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE | changes))
+    where = ("--out", tmp_path / "out", "--workers", 1, "--font-folder", FONTS)
+    return run("build", tmp_path / "recipe.yaml", *where)
+
+
+def test_a_recipe_becomes_a_corpus_in_which_nothing_is_wrong(tmp_path):
+    built = build(tmp_path)
+    assert built.exit_code == 0, built.stderr
+    assert built.stdout.strip() == str(tmp_path / "out" / "manifest.jsonl")
+    assert "2/2" in built.stderr
+    checked = run("check", tmp_path / "out", "--workers", 1)
+    assert (checked.exit_code, checked.stdout) == (0, "")
+
+
+def test_a_bad_recipe_is_refused(tmp_path):
+    refused = build(tmp_path, parts=[{"style": "polka"}])
+    assert refused.exit_code == 2
+    assert "polka" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_wrong_is_said_and_ends_with_1(tmp_path, as_json):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(24_000), 24_000)
+    row = {"path": "silent.wav", "labels": ["pop"], "group": "nobody", "split": "train", "licence": "none"}
+    write_manifest([row], tmp_path / "manifest.jsonl")
+    found = run("check", tmp_path, "--workers", 1, *(["--json"] if as_json else []))
+    assert found.exit_code == 1
+    if as_json:
+        (finding,) = map(json.loads, found.stdout.splitlines())
+        assert (finding["kind"], finding["rows"]) == ("silent", [1])
+    else:
+        assert found.stdout.startswith("silent: ")
+        assert "silent.wav" in found.stdout
+
+
+def test_no_manifest_is_no_corpus(tmp_path):
+    refused = run("check", tmp_path)
+    assert refused.exit_code == 2
+    assert "manifest" in refused.stderr
+
+
+def test_every_set_that_can_be_read_is_among_the_sources():
+    shown = run("sources")
+    assert shown.exit_code == 0
+    assert all(name.split("-")[0] in shown.stdout for name in READERS)
+
+
+def test_a_public_set_becomes_a_manifest(tmp_path):
+    for name in ("music_wav/bach.wav", "speech_wav/allison.wav"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True)
+        soundfile.write(tmp_path / "set" / name, np.random.default_rng(0).normal(0, 0.1, 4_800), 24_000)
+    out = run("read", "gtzan-music-speech", tmp_path / "set", "--out", tmp_path / "rows.jsonl")
+    assert out.exit_code == 0, out.stderr
+    assert {label for row in read_manifest(tmp_path / "rows.jsonl") for label in row["labels"]} == {"music", "speech"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("read", "nothing", "x", "--out", "y.jsonl"), "no reader for 'nothing'"), (("read", "gtzan", "x"), "--out")],
+)
+def test_what_cannot_be_read(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert message in refused.stderr
