@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 INPUTS := pyproject.toml constraints.txt
 # benchmarks that need a data set, a soundfont or an argument are run by hand
 BENCHMARKS := $(filter-out benchmarks/gate_ablation.py benchmarks/score_facts.py, $(wildcard benchmarks/*.py))
@@ -21,10 +22,10 @@ demo: $(VENV)/.core
 	@if [ -n "$$AUDIO" ]; then $(BIN)/linernotes predict -- "$$AUDIO"; fi
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 quick: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # transformers' own tests of models and extractors, out of the sdist of the installed version, on our classes
 test-transformers: $(VENV)/.test

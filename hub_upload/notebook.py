@@ -4,13 +4,13 @@ It is executed by the interpreter that runs this, in an empty folder, offline, w
 comes out has no timings, no state of widgets and no path of this machine: two executions give the same bytes.
 """
 
+import asyncio
 import hashlib
 import json
 import os
 import platform
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -26,6 +26,7 @@ from nbformat import NotebookNode
 from platformdirs import user_cache_path
 
 from linernotes.hub_upload.errors import PublishError
+from linernotes.hub_upload.privacy import found_in
 
 REPO = "OWNER/NAME"  # stands in a walkthrough where the id of the repository belongs
 BADGE = (
@@ -35,10 +36,9 @@ BADGE = (
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 WIDGET = "application/vnd.jupyter.widget"
-HIDDEN_FROM_KERNEL = ("PYTHON", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "JUPYTER", "IPYTHON", "MPL", "LINERNOTES_")
+# of this environment: a cell may print any other variable, and with it what nobody meant to publish
+SEEN_BY_KERNEL = ("PATH", "LANG", "LC_", "LD_LIBRARY_PATH", "OMP_", "MKL_", "CUDA_", "SYSTEMROOT")
 EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[\w+/=\s]+")  # letters that may spell anything
-PATH_STARTS = r"(?:(?<![\w.:/-])|(?<=file://))"
-USUAL_PLACES = r"/(?:home|root|Users|tmp|var/folders|private|mnt)/[\w.-]+|[A-Z]:\\+Users\b"
 READ_BY_WALKTHROUGHS = ("*.json", "*.safetensors", "*.py")  # of a model's folder; not its card
 VERSIONS = ("torch", "transformers", "numpy", "matplotlib", "scikit-learn", "ipykernel", "nbclient", "jupytext")
 KEPT = 20  # notebooks in the cache
@@ -109,15 +109,17 @@ def execute(
             raise PublishError(f"{named(notebook, started[-1])} took longer than {timeout_seconds} s") from error
         except DeadKernelError as error:
             raise PublishError(f"{named(notebook, started[-1])} ended its kernel: was there memory enough?") from error
+        except (AssertionError, asyncio.CancelledError) as error:  # how nbclient ends when it is interrupted
+            raise KeyboardInterrupt from error
     notebook.metadata = nbformat.from_dict(METADATA)
     check_notebook(notebook, (place, str(model_folder.resolve())))
     return notebook
 
 
 def kernel_environment(place: Path, model_folder: Path, short: bool) -> dict[str, str]:
-    """This environment without what could change the result or leak into it; every cache in `place`, no network."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(HIDDEN_FROM_KERNEL)}
-    caches = {"HF_HOME": "hf", "HF_MODULES_CACHE": "hf/modules", "IPYTHONDIR": "ipython", "TMPDIR": ""}
+    """What the machine needs of this environment, and nothing that leaks or changes the result; no network."""
+    kept = {key: value for key, value in os.environ.items() if key.startswith(SEEN_BY_KERNEL)}
+    caches = {"HOME": "", "HF_HOME": "hf", "HF_MODULES_CACHE": "hf/modules", "IPYTHONDIR": "ipython", "TMPDIR": ""}
     own = {"LINERNOTES_MODEL": str(model_folder.resolve()), "WALKTHROUGH_SHORT": "1" if short else ""}
     fixed = {"HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0", "SONG": ""}
     return {**kept, **{name: str(place / folder) for name, folder in caches.items()}, **own, **fixed}
@@ -160,15 +162,8 @@ def faults(cell: NotebookNode, folders: tuple[str, ...]) -> Iterator[str]:
         if any(kind.startswith(WIDGET) for kind in data):
             yield "shows a widget; switch its progress bar off, or print"
         shown = [output.get("text", ""), *(str(data[kind]) for kind in data if kind not in ("image/png", "image/jpeg"))]
-        if path := local_path("\n".join(shown), folders):
-            yield f"shows a path of this machine, {path}"
-
-
-def local_path(text: str, folders: tuple[str, ...]) -> str | None:
-    here = (*folders, str(Path.home()), tempfile.gettempdir(), sys.prefix)
-    places = "|".join([USUAL_PLACES, *(re.escape(place) for place in here if place != "/")])
-    found = re.search(f"{PATH_STARTS}(?:{places})", EMBEDDED.sub("", text))
-    return found and found[0]
+        if found := found_in(EMBEDDED.sub("", "\n".join(shown)), folders):
+            yield f"shows a path of this machine, {found}"
 
 
 def cached(source: Path, model_folder: Path, repo_id: str, short: bool = False) -> str:

@@ -14,7 +14,7 @@ from linernotes.hub_upload.errors import PublishError
 # (https://host/home/page) and relative paths (a/tmp/b).
 ROOTS = "home|root|Users|tmp|mnt|media|srv|data|scratch|export|workspace|work|private|Volumes|var/folders|content/drive"
 LOCAL_PATH = re.compile(
-    rf"""(?<![\w.:/\\~)-])/(?:{ROOTS})(?:/[\w.-]+|\b(?![\w/-]))|file:///?\w|(?<!\w)~/\w|(?<![A-Za-z])[A-Za-z]:(?:\\+|/+)Users\b"""
+    rf"""(?<![\w.:/\\~)-])/(?:{ROOTS})(?:/[\w.-]+|\b(?![\w/-]))|file:///?\w[\w./-]*|(?<!\w)~/\w|(?<![A-Za-z])[A-Za-z]:(?:\\+|/+)Users\b"""
     r"""|(?<![A-Za-z\\])[A-Z]:\\+\w|(?<!\\)\\\\[A-Za-z][\w.-]{2,}\\+[A-Za-z]\w+"""
 )
 TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
@@ -23,10 +23,12 @@ WEIGHTS = ".safetensors"
 
 def found_in(text: str, places: Iterable[str] = ()) -> str | None:
     """The first local path or token in a text, or one of `places` beside this machine's own folders."""
-    if found := LOCAL_PATH.search(text) or TOKEN.search(text):
-        return found[0]
     here = {*places, str(Path.home()), str(Path.cwd()), tempfile.gettempdir(), sys.prefix}
-    return next((place for place in sorted(here) if len(place) > len("/root") and place in text), None)
+    for place in sorted(here, key=len, reverse=True):
+        if len(place) > len("/root") and place in text:
+            return place
+    found = TOKEN.search(text) or LOCAL_PATH.search(text)
+    return found and found[0]
 
 
 def refuse_private(folder: Path, places: Iterable[str] = ()) -> None:

@@ -1,6 +1,8 @@
 """A walkthrough becomes a notebook that a stranger can read, run by this interpreter, with nothing of this machine."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -32,7 +34,7 @@ REPORT = """
 
 import sys, tempfile
 
-print(sys.executable, os.listdir("."), sorted({"HF_TOKEN", "PYTHONPATH"} & set(os.environ)), end=" ")
+print(sys.executable, os.listdir("."), sorted({"HF_TOKEN", "PYTHONPATH", "MY_SECRET"} & set(os.environ)), end=" ")
 print(os.environ["HF_HUB_OFFLINE"], repr(os.environ["WALKTHROUGH_SHORT"]), os.environ["LINERNOTES_MODEL"])
 """
 PICTURE = """
@@ -131,14 +133,15 @@ def test_a_script_that_cannot_be_published_is_refused(text, complaint, tmp_path)
 
 def test_it_runs_here_in_an_empty_folder_without_network_or_token(script, model, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("MY_SECRET", "of mine")
     monkeypatch.setenv("PYTHONPATH", str(model))
     monkeypatch.setenv("WALKTHROUGH_SHORT", "1")
     monkeypatch.setattr(module, "check_notebook", lambda *_: None)  # it prints paths, to show them to us
     expected = "{} [] [] 1 {!r} {}\n".format
     notebook = execute(build_notebook(script(REPORT), "me/mine"), model)
-    assert printed(notebook) == expected(module.sys.executable, "", model)
+    assert printed(notebook) == expected(sys.executable, "", model)
     notebook = execute(build_notebook(script(REPORT), "me/mine"), model, short=True)
-    assert printed(notebook) == expected(module.sys.executable, "1", model)
+    assert printed(notebook) == expected(sys.executable, "1", model)
 
 
 def test_two_executions_give_the_same_bytes(built, model):
@@ -212,7 +215,7 @@ UNFIT = {
     "widget state": (new_notebook(metadata={"widgets": WIDGET_STATE}), "metadata holds the state of widgets"),
     "a linux path": (shown("text/plain", "in /home/me/song.wav"), "a path of this machine, /home/me"),
     "a path in quotes": (shown("text/html", "<a href='/tmp/x/y'>"), "a path of this machine, /tmp/x"),
-    "a file's address": (shown("text/plain", "file:///home/me/a"), "a path of this machine, /home/me"),
+    "a file's address": (shown("text/plain", "file:///home/me/a"), "a path of this machine, file:///home/me"),
     "a windows path": (shown("text/plain", "C:\\Users\\me"), "a path of this machine"),
     "a path in a picture's words": (shown("image/svg+xml", "<text>/root/a</text>"), "a path of this machine, /root/a"),
     "invalid": (
@@ -231,7 +234,7 @@ def test_what_the_page_cannot_show_is_refused(notebook, complaint):
 def test_places_of_this_machine_are_refused_wherever_they_lie(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/scratch/disk7")
     monkeypatch.setenv("HOME", "/export/people/me")
-    for place in ("/scratch/disk7", "/export/people/me", module.sys.prefix, "/data/models/mine"):
+    for place in ("/scratch/disk7", "/export/people/me", sys.prefix, "/data/models/mine"):
         with pytest.raises(PublishError, match=f"path of this machine, {place}"):
             check_notebook(shown("text/plain", f"see {place}/file"), ("/data/models/mine",))
 
@@ -327,3 +330,16 @@ def test_the_oldest_leave_the_cache(script, model, tmp_path, executions):
     assert len(kept) == KEPT
     assert {"0", "1", "2", "3"}.isdisjoint(kept)
     assert "4" in kept
+
+
+def test_an_interruption_is_passed_on_and_ends_the_kernel(script, model):
+    waits = script("# %%\nimport signal, time\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom linernotes.hub_upload.notebook import build_notebook, execute\n"
+        "try:\n    execute(build_notebook(Path(sys.argv[1]), 'me/mine'), Path(sys.argv[2]))\n"
+        "except KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(waits), str(model)], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert run.stdout.splitlines()[-1:] == ["interrupted"], run.stderr
