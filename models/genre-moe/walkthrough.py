@@ -17,6 +17,7 @@
 # its repository.
 
 # %%
+import logging
 import re
 import subprocess
 import sys
@@ -46,6 +47,7 @@ missing = [requirement for requirement in NEEDED if not is_there(requirement)]
 if missing:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing], check=True)
 warnings.filterwarnings("ignore", message="IProgress")  # of progress bars, of which there are none here
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # says on first use that it looks for fonts
 
 # %%
 import json
@@ -65,7 +67,7 @@ from sklearn.metrics import auc, classification_report, confusion_matrix, roc_cu
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import AutoFeatureExtractor, AutoModel
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 MODEL = os.environ.get("LINERNOTES_MODEL", "OWNER/NAME")  # a folder, or an id on the Hub
 SHORT = os.environ.get("WALKTHROUGH_SHORT") == "1"  # few songs, few epochs: to see that everything runs
@@ -77,8 +79,8 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 COLORS = ("#0072B2", "#56B4E9", "#D55E00", "#CC79A7", "#009E73")  # told apart by the colour-blind
 
 torch.set_num_threads(1)  # steps are small: threads would wait for each other more than they work
-logging.set_verbosity_error()
-logging.disable_progress_bar()
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 
 
@@ -667,6 +669,7 @@ for axis, column, title in zip(axes, (0, 1), ("loss", "accuracy")):
         axis.plot(best + 1, history[best, column + 2], "o", color=color)
     axis.set(xlabel="epoch", title=f"{title} (dotted: training songs, solid: validation)")
 axes[0].legend(frameon=False)
+axes[1].set_ylim(0.5, 1.02)
 picture("training_curves.png")
 
 # %% [markdown]
@@ -795,18 +798,18 @@ picture("roc_curves.png")
 
 # %%
 angles = np.linspace(0, 2 * np.pi, len(GENRES), endpoint=False)
-figure, axes = plt.subplots(1, 5, figsize=(11, 2.9), subplot_kw={"projection": "polar"}, layout="constrained")
+figure, axes = plt.subplots(1, 5, figsize=(11, 2.5), subplot_kw={"projection": "polar"}, layout="constrained")
 for index, (axis, genre, color) in enumerate(zip(axes, GENRES, COLORS)):
-    for name, style in (
-        ("small", {"color": color, "linewidth": 3}),
-        ("published", {"color": "black", "linestyle": "--"}),
-    ):
+    styles = {"small": {"color": color, "linewidth": 3}, "published": {"color": "black", "linestyle": "--"}}
+    for name, style in styles.items():
         outline = profiles[name][index]
         axis.plot([*angles, 0], [*outline, outline[0]], **style)
     axis.set(title=f"{genre} songs", ylim=(0, 1), yticks=[0.5, 1.0], yticklabels=[])
-    axis.set_xticks(angles, GENRES, fontsize=8)
-    axis.tick_params(pad=-1)
     axis.set_theta_zero_location("N")
+    axis.set_xticks(angles, GENRES, fontsize=8)
+    axis.tick_params(pad=-2)
+    for label, side in zip(axis.get_xticklabels(), ("center", "right", "right", "left", "left")):
+        label.set_horizontalalignment(side)
 picture("radar_charts.png")
 
 # %% [markdown]
