@@ -1,5 +1,6 @@
 """What several test files need: a small model with random weights as a Hub folder, and a recording."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
+# Each process of a parallel run compiles librosa's loops for itself: two that write one cache at a time crash.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{WORKER}")
 
 
 @pytest.fixture(scope="session")
