@@ -139,23 +139,23 @@ def _facts(take: Take, midi: pretty_midi.PrettyMIDI) -> Facts:
         swing_ratio=plan.swing,
         key=None if plan.keyless else plan.key.name,
         polyrhythm=plan.polyrhythm.ratio if plan.polyrhythm else None,
-        beats=_within(beats, plan.seconds),
-        downbeats=_within((_seconds(plan, bar.start) for bar in bars), plan.seconds),
-        meters=_spans(((_seconds(plan, bar.start), bar.meter.label) for bar in bars), plan.seconds),
-        chords=[] if plan.keyless else _spans(chords, plan.seconds),
-        sections=_spans(((_seconds(plan, bar.start), bar.section.name) for bar in bars), plan.seconds),
-        instruments=list(dict.fromkeys(_name(instrument) for instrument in midi.instruments)),
+        beats=within(beats, plan.seconds),
+        downbeats=within((_seconds(plan, bar.start) for bar in bars), plan.seconds),
+        meters=spans(((_seconds(plan, bar.start), bar.meter.label) for bar in bars), plan.seconds),
+        chords=[] if plan.keyless else spans(chords, plan.seconds),
+        sections=spans(((_seconds(plan, bar.start), bar.section.name) for bar in bars), plan.seconds),
+        instruments=list(dict.fromkeys(instrument_name(instrument) for instrument in midi.instruments)),
         has_drums=any(instrument.is_drum for instrument in midi.instruments),
-        has_voice=any(_name(instrument) == "voice" for instrument in midi.instruments),
+        has_voice=any(instrument_name(instrument) == "voice" for instrument in midi.instruments),
         identity=identity_of(midi),
     )
 
 
-def _within(times: Iterable[float], seconds: float) -> list[float]:
+def within(times: Iterable[float], seconds: float) -> list[float]:
     return [max(time, 0.0) for time in times if -1e-9 < time < seconds]
 
 
-def _spans(starts: Iterable[tuple[float, str]], seconds: float) -> list[Span]:
+def spans(starts: Iterable[tuple[float, str]], seconds: float) -> list[Span]:
     """Stretches of the same label, each until the next begins; the first is cut to begin at 0."""
     firsts = [next(run) for _, run in groupby(starts, key=lambda start: start[1])]
     ends = [time for time, _ in firsts[1:]] + [seconds]
@@ -163,7 +163,7 @@ def _spans(starts: Iterable[tuple[float, str]], seconds: float) -> list[Span]:
     return [Span(*span) for span in cut if span[0] < span[1]]
 
 
-def _name(instrument: pretty_midi.Instrument) -> str:
+def instrument_name(instrument: pretty_midi.Instrument) -> str:
     if instrument.is_drum:
         return "drums"
     if instrument.program in VOICE_PROGRAMS:

@@ -29,13 +29,13 @@ class Facts:
         one pulse in quarter notes (1.0: x/4, 0.5: x/8).
     tempo_bpm: felt beats a minute: dotted quarters where eighths go in threes only (6/8, 9/8 as 3+3+3), else quarters,
         also in additive meters (7/8 at 120 has 240 pulses a minute).
-    swing_ratio: first eighth of a quarter : second eighth; 1.0 is straight.
+    swing_ratio: first eighth of a quarter : second eighth; 1.0 is straight, None is a human's, which nobody wrote down.
     key: "C major", "F# minor"; None where the notes have no key.
     polyrhythm: "3:2" and so on, over the stated meter; None without.
     beats: every pulse, `meter` of them a bar, whatever the tempo counts; downbeats: the first of each bar. The clip
         may begin and end within a bar, so that the first downbeat is rarely at 0.
     meters, chords, sections: without gaps from 0 to the end ("7/8 2+2+3", "Am7", "chorus"); one meter unless it
-        changes. Chords are empty where the notes have none.
+        changes. Chords and sections are empty where the notes, or their source, have none.
     instruments: General MIDI names in order of appearance; "drums" and "voice" for those.
     identity: SHA-256 over the notes; two clips with the same are the same music.
     """
@@ -45,7 +45,7 @@ class Facts:
     grouping: tuple[int, ...]
     pulse: float
     tempo_bpm: float
-    swing_ratio: float
+    swing_ratio: float | None
     key: str | None
     polyrhythm: str | None
     beats: list[float]
