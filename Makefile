@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 INPUTS := pyproject.toml constraints.txt
 # benchmarks that need a data set, a soundfont or an argument are run by hand
 BENCHMARKS := $(filter-out benchmarks/gate_ablation.py benchmarks/score_facts.py, $(wildcard benchmarks/*.py))
