@@ -105,19 +105,15 @@ def push(
         stale = stale_files(api, repo_id, head, set(theirs), local_files(folder))
     if not stale and arrived(theirs, folder):
         return Pushed(repo_id, head, commit_url(api, repo_id, head), changed=False)
-    operations = [
-        *(CommitOperationAdd(name, folder / name) for name in local_files(folder)),
-        *(CommitOperationDelete(name, is_folder=False) for name in stale),
-    ]
-    say(f"sending {len(operations) - len(stale)} files" + (f", removing {', '.join(stale)}" if stale else ""))
+    sent = local_files(folder)
+    say(f"sending {len(sent)} files" + (f", removing {', '.join(stale)}" if stale else ""))
+    additions = [CommitOperationAdd(name, folder / name) for name in sent]
+    removals = [CommitOperationDelete(name, is_folder=False) for name in stale]
+    title = message or f"Publish {config.get('model_name') or folder.name}"
     try:
         with hub_errors(repo_id, api.token):
             sha = api.create_commit(
-                repo_id,
-                operations,
-                commit_message=message or f"Publish {config.get('model_name') or folder.name}",
-                revision=revision,
-                parent_commit=head,
+                repo_id, [*additions, *removals], commit_message=title, revision=revision, parent_commit=head
             ).oid
     except PublishError:
         # an answer may have been lost after the commit was made; the client's second try is then told that it moved

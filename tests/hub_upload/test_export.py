@@ -118,7 +118,7 @@ def test_a_token_in_a_file_is_refused_and_not_shown(source, tmp_path):
 
 def test_addresses_are_no_local_paths(source, tmp_path):
     (source / "training_log.jsonl").write_text('{"data": "https://example.org/home/page, a/tmp/b, either/or"}')
-    export(source, tmp_path / "out")
+    assert "training_log.jsonl" in names(export(source, tmp_path / "out"))
 
 
 def test_an_adapter_beside_whole_weights_is_refused(source, tmp_path):
