@@ -14,6 +14,7 @@ import librosa
 import numpy as np
 
 from linernotes.corpora.score.composer import compose
+from linernotes.corpora.score.harmony import parse_key
 from linernotes.corpora.score.plans import draw_plan
 from linernotes.corpora.score.render import Renderer
 from linernotes.corpora.score.score import Facts
@@ -30,7 +31,6 @@ PROFILES = {
     "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
     "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
 }
-PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 def main() -> None:
@@ -74,8 +74,8 @@ def key_agreement(samples: np.ndarray, facts: Facts) -> dict[str, bool | None]:
         for mode, profile in PROFILES.items()
         for tonic in range(12)
     }
-    name, mode = facts.key.split()
-    tonic = (PITCH_CLASSES[name[0]] + name.count("#") - name.count("b")) % 12
+    named = parse_key(facts.key)
+    tonic, mode = named.tonic, named.mode
     other, step = ("minor", 9) if mode == "major" else ("major", 3)
     neighbours = {(tonic, mode), ((tonic + 7) % 12, mode), ((tonic + 5) % 12, mode), ((tonic + step) % 12, other)}
     heard = max(fits, key=fits.get)

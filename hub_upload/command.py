@@ -140,10 +140,8 @@ def source_of(repo: str, model: Path | None, checkpoint: Path | None, place: Pat
         step(f"reading {checkpoint.name}")
         template = MODELS / CHECKPOINT_TEMPLATE
         folder = convert_checkpoint(checkpoint, template, place / name)
-        for text in (
-            "card.md",
-            "walkthrough.py",
-        ):  # of the family; what is not true of other weights the card leaves out
+        # the family's texts; the card leaves out what is not true of other weights
+        for text in ("card.md", "walkthrough.py"):
             shutil.copyfile(template / text, folder / text)
         return folder
     if model is not None:

@@ -74,7 +74,7 @@ def write_sums(folder: Path) -> Path:
     files.pop(SUMS, None)
     if findings:
         raise PublishError(f"{folder} cannot be listed: {'; '.join(findings)}")
-    lines = [f"{_digest(path)}  {name}\n" for name, path in sorted(files.items())]
+    lines = [f"{digest(path)}  {name}\n" for name, path in sorted(files.items())]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
     return folder / SUMS
 
@@ -212,7 +212,7 @@ def _check_sums(files: dict[str, Path], listed: dict[str, str]) -> Iterator[str]
         if name not in listed:
             if name.lower().endswith(LOADABLE_SUFFIXES):
                 yield f"{name} is not listed in {SUMS} and could be loaded: remove it"
-        elif _digest(files[name]) != listed[name]:
+        elif digest(files[name]) != listed[name]:
             yield f"{name} differs from its sum in {SUMS}: download it again, or ask who changed it"
 
 
@@ -224,7 +224,8 @@ def _check_kinds(files: dict[str, Path]) -> Iterator[str]:
         yield "adapter_config.json lies beside whole weights, and transformers would change them by it: remove it"
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -235,7 +236,7 @@ def _compare(name: str, path: Path, trusted_code: Path | None) -> str:
     trusted = Path(trusted_code) / name
     if not trusted.is_file():
         return "unknown"
-    return "same" if _digest(path) == _digest(trusted) else "different"
+    return "same" if digest(path) == digest(trusted) else "different"
 
 
 def _notes(code: dict[str, str], unlisted: list[str]) -> Iterator[str]:

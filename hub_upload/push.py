@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import file_digest, sha1
+from hashlib import sha1
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, RepoFile
@@ -24,7 +24,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id
 
 from linernotes.hub_upload.errors import ArrivalError, HubRefusedError, HubUnreachableError, PublishError, VerifyError
-from linernotes.hub_upload.manifest import LOADABLE_SUFFIXES, SUMS, read_sums
+from linernotes.hub_upload.manifest import LOADABLE_SUFFIXES, SUMS, digest, read_sums
 
 REPO_ID = re.compile(r"[^/]+/[^/]+")
 BRANCH = re.compile(r"(?!refs/|.*\.\.|.*//|.*\.lock$)[A-Za-z0-9][\w./-]*(?<![./])", re.ASCII)  # of what git allows
@@ -95,17 +95,16 @@ def push(
         HubUnreachableError: no connection, or the Hub's own failure, after the client's retries.
     """
     check_repo_id(repo_id)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config, sent = json.loads((folder / "config.json").read_text(encoding="utf-8")), local_files(folder)
     with hub_errors(repo_id, api.token):
         say("looking at the repository")
         open_repository(api, repo_id, private, revision)
         head = head_of(api, repo_id, revision)
         theirs = remote_files(api, repo_id, head)
         refuse_another_model(api, repo_id, head, theirs, config["model_type"])
-        stale = stale_files(api, repo_id, head, set(theirs), local_files(folder))
+        stale = stale_files(api, repo_id, head, set(theirs), sent)
     if not stale and arrived(theirs, folder):
         return Pushed(repo_id, head, commit_url(api, repo_id, head), changed=False)
-    sent = local_files(folder)
     say(f"sending {len(sent)} files" + (f", removing {', '.join(stale)}" if stale else ""))
     additions = [CommitOperationAdd(name, folder / name) for name in sent]
     removals = [CommitOperationDelete(name, is_folder=False) for name in stale]
@@ -215,8 +214,7 @@ def same_bytes(theirs: RepoFile | None, ours: Path) -> bool:
     if theirs is None or theirs.size != ours.stat().st_size:
         return False
     if theirs.lfs is not None:
-        with ours.open("rb") as file:
-            return theirs.lfs.sha256 == file_digest(file, "sha256").hexdigest()
+        return theirs.lfs.sha256 == digest(ours)
     content = ours.read_bytes()
     return theirs.blob_id == sha1(b"blob %d\0" % len(content) + content).hexdigest()  # git's name for it
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
+from tampering import edit
 
 from linernotes.hub_upload.clean import ask, differences
 from linernotes.hub_upload.errors import PublishError
@@ -23,10 +24,6 @@ def source(tiny_folder, tmp_path) -> Path:
 
 def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def edit(path: Path, **changes) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_a_freshly_trained_folder_becomes_a_repository(source, tmp_path):
