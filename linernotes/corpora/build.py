@@ -1,171 +1,152 @@
-"""Rendered music with exact facts: from a recipe to a folder of recordings and a manifest.
+"""Rendered music with exact facts: from a recipe to a folder of recordings, their notes (MIDI) and a manifest.
 
-A clip is a pure function of the recipe, its split and its number, so that the same recipe gives the same bytes on any
-number of processes, and a build that was stopped goes on where it was. The splits never share a soundfont family, and
-no two clips have the same notes; both are checked before the manifest is written.
+A clip is a pure function of the recipe, its split, its number and the real scores that the recipe names, so that the
+same recipe gives the same bytes on any number of processes, and a build that was stopped goes on where it was. The
+splits never share a soundfont family or a tune, and no two clips have the same notes; both are checked before the
+manifest is written.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pretty_midi
 import soundfile
-import yaml
 
 from linernotes.corpora.manifest import write_manifest
+from linernotes.corpora.recipe import Part, Recipe, RecipeError, load_recipe, recipe_of
 from linernotes.corpora.score.composer import compose
 from linernotes.corpora.score.effects import draw_chain
 from linernotes.corpora.score.jitter import jitter
 from linernotes.corpora.score.loudness import loudness
 from linernotes.corpora.score.plans import draw_plan
 from linernotes.corpora.score.render import MissingSoundError, Renderer
-from linernotes.corpora.score.score import Facts, Span
-from linernotes.corpora.score.soundfonts import FONTS, check_fonts, find
-from linernotes.corpora.score.styles import STYLES
+from linernotes.corpora.score.score import Facts, Score, Span
+from linernotes.corpora.score.soundfonts import FONTS, find
+from linernotes.corpora.score.sources import ExcerptError, Piece
+from linernotes.corpora.score.sources.dealing import Dealt, candidates, deal, digests, find_folders
 from linernotes.corpora.splits import SPLIT_NAMES, check_no_leak
 
+__all__ = [
+    "MANIFEST",
+    "Place",
+    "Recipe",
+    "RecipeError",
+    "build_corpus",
+    "check_corpus_splits",
+    "facts_of",
+    "load_recipe",
+    "make_clip",
+]
+
 MANIFEST, RECIPE, ROWS = "manifest.jsonl", "recipe.json", "rows"
-ATTEMPTS = 50  # at a plan that the font can play
+ATTEMPTS = 200  # at music that is as the part asks and that the font can play
+COMPOSED = "generated notes: Apache-2.0"
 HEADROOM = 0.99  # of full scale
 CHUNK = 8  # clips that a process takes at a time
 
 
-class RecipeError(ValueError):
-    """A recipe that cannot be followed; the message names the key, what it has and what is allowed."""
-
-
 @dataclass(frozen=True)
-class Part:
-    """A kind of music, and how often it is drawn; None leaves a choice to the composer."""
+class Place:
+    """Where on this machine lies what a build needs; nothing of it gets into the corpus.
 
-    style: str
-    weight: float = 1.0
-    meter: int | None = None
-    grouping: list | None = None
-    polyrhythm: str | None = None
-    drums: bool | None = None
-    voice: bool | None = None
-
-    def wishes(self) -> dict[str, Any]:
-        wishes = {name: getattr(self, name) for name in ("meter", "polyrhythm", "drums", "voice")}
-        return wishes | {"grouping": tuple(self.grouping) if self.grouping else None}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is built.
-
-    Args:
-        clips: how many, by split.
-        fonts: names of soundfonts by split (`linernotes.corpora.score.soundfonts`).
-        parts: the kinds of music, as dicts with the fields of `Part`.
-        seconds: shortest and longest clip.
-        sampling_rate: of the recordings, in Hz.
-        effects: strength of the chain behind every clip, 0 (none) to 1.
-        jitter: whether scores are moved to other keys, tunings and tempi.
-        loudness_lufs: range of the integrated loudness that a clip is brought to.
+    fonts: the folder of soundfonts; None: where Debian puts them. sources: the folder of each source of real scores.
     """
 
-    name: str
-    clips: dict
-    fonts: dict
-    parts: list
-    seed: int = 0
-    seconds: list = field(default_factory=lambda: [8.0, 12.0])
-    sampling_rate: int = 24_000
-    effects: float = 0.5
-    jitter: bool = True
-    loudness_lufs: list = field(default_factory=lambda: [-26.0, -14.0])
+    fonts: Path | None = None
+    sources: Mapping[str, Path] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        for key in ("clips", "fonts"):
-            if not getattr(self, key) or not set(getattr(self, key)) <= set(SPLIT_NAMES):
-                raise RecipeError(f"{key} is {getattr(self, key)!r}; it maps splits: {', '.join(SPLIT_NAMES)}")
-        for split in self.clips:
-            check_fonts(self.fonts.get(split, []), split)
-            if not self.fonts.get(split):
-                raise RecipeError(f"fonts has none for {split}; name one or more of {', '.join(FONTS)}")
-        for key in ("seconds", "loudness_lufs"):
-            low_high = getattr(self, key)
-            if len(low_high) != 2 or not low_high[0] <= low_high[1]:
-                raise RecipeError(f"{key} is {low_high!r}; give the least and the most, such as [8.0, 12.0]")
-        if not self.parts or not all(part.weight > 0 for part in self.kinds):
-            raise RecipeError("parts must name one kind of music or more, each with a weight above 0")
-        if strange := sorted({kind.style for kind in self.kinds} - set(STYLES)):
-            raise RecipeError(f"parts names the style {strange[0]!r}; choose from {', '.join(STYLES)}")
+    def pieces(self, recipe: Recipe, split: str, part: Part) -> list[Piece]:
+        """What a part may play in a split. Raises RecipeError where that is nothing."""
+        of_split, wishes = self.dealt(recipe)[split][part.source], part.wishes()
+        found = candidates(of_split, wishes["meter"], wishes["grouping"], recipe.held_out(split))
+        if not found:
+            raise RecipeError(f"part ({part.name}) has no piece in {split}; leave this split out of its splits")
+        return found
 
-    @property
-    def kinds(self) -> list[Part]:
-        return [_as(Part, part, "a part") for part in self.parts]
-
-
-def load_recipe(path: Path | str) -> Recipe:
-    """Reads a YAML recipe, such as those in configs/corpora/. Raises RecipeError, and ValueError for a wrong font."""
-    path = Path(path)
-    if not path.is_file():
-        raise RecipeError(f"{path} is not a file; recipes lie in configs/corpora/")
-    try:
-        return _as(Recipe, yaml.safe_load(path.read_text(encoding="utf-8")), "the recipe")
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not YAML: {error}") from error
-
-
-def _as(kind: type, given: Any, where: str) -> Any:
-    known = {f.name: f.type for f in fields(kind)}
-    if not isinstance(given, Mapping) or not set(given) <= set(known):
-        unknown = sorted(set(given) - set(known)) if isinstance(given, Mapping) else given
-        raise RecipeError(f"{where} has {unknown!r}; it maps {', '.join(known)}")
-    try:
-        return kind(**{key: float(v) if known[key] is float and type(v) is int else v for key, v in given.items()})
-    except TypeError as error:
-        raise RecipeError(f"{where}: {error}") from error
+    def dealt(self, recipe: Recipe) -> Dealt:
+        """All pieces of the recipe's sources."""
+        return deal(tuple((source, self.sources[source]) for source in recipe.sources), float(recipe.seconds[1]))
 
 
 # One clip
 
 
-def make_clip(recipe: Recipe, split: str, number: int, font_folder: Path | None = None) -> tuple[np.ndarray, dict]:
-    """Samples `(samples,)`, float32, at `recipe.sampling_rate`, and the row of the manifest.
+class Clip(NamedTuple):
+    """Samples `(samples,)`, float32, at the recipe's rate, the notes that they are of, and the row of the manifest."""
 
-    Raises FileNotFoundError where a soundfont is not installed, with the package that has it.
+    samples: np.ndarray
+    midi: pretty_midi.PrettyMIDI
+    row: dict[str, Any]
+
+
+def make_clip(recipe: Recipe, split: str, number: int, place: Place = Place()) -> Clip:
+    """A clip of a corpus: a pure function of its recipe, split, number and sources.
+
+    Raises FileNotFoundError where a soundfont is not installed, with the package that has it; RecipeError where a part
+    has no music that suits it.
     """
     rng = np.random.default_rng([recipe.seed, SPLIT_NAMES.index(split), number])
-    kinds = recipe.kinds
-    weights = np.array([kind.weight for kind in kinds])
-    kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
+    parts = recipe.parts_of(split)
+    weights = np.array([part.weight for part in parts])
+    part = parts[rng.choice(len(parts), p=weights / weights.sum())]
     font = FONTS[recipe.fonts[split][rng.integers(len(recipe.fonts[split]))]]
-    renderer = _renderer(find(font.name, font_folder), recipe.sampling_rate)
-    for _ in range(ATTEMPTS):
-        score = compose(draw_plan(kind.style, rng, seconds=float(rng.uniform(*recipe.seconds)), **kind.wishes()))
-        score = jitter(score, rng) if recipe.jitter else score
-        try:
-            samples = renderer.render(score)
-            break
-        except MissingSoundError:
-            continue  # an instrument beyond the font's range: another song
-    else:
-        raise RecipeError(f"{font.name} played none of {ATTEMPTS} songs in style {kind.style!r}; choose another font")
+    renderer = _renderer(find(font.name, place.fonts), recipe.sampling_rate)
+    score, piece, samples = _played(recipe, split, part, place, renderer, rng)
     chain = draw_chain(rng, recipe.effects)
     samples = _levelled(chain.apply(samples, recipe.sampling_rate), recipe, rng)
-    return samples, {
+    row = {
         "path": f"audio/{split}/{number:06d}.flac",
-        "labels": [kind.style],
-        "group": score.facts.identity[:16],
+        "labels": [score.facts.style],
+        "group": piece.group if piece else score.facts.identity[:16],
         "split": split,
-        "licence": f"generated notes: Apache-2.0; sounds of {font.name}: {font.licence}",
+        "licence": f"{piece.licence if piece else COMPOSED}; sounds of {font.name}: {font.licence}",
         "duration_seconds": len(samples) / recipe.sampling_rate,
+        "source": part.source or "composer",
+        "piece": piece.name if piece else None,
+        "identity": score.facts.identity,
         "font": font.name,
         "font_family": font.family,
         "effects": json.dumps(chain.describe()),
         "facts": json.dumps(asdict(score.facts)),
     }
+    return Clip(samples, score.midi, row)
+
+
+def _played(
+    recipe: Recipe, split: str, part: Part, place: Place, renderer: Renderer, rng: np.random.Generator
+) -> tuple[Score, Piece | None, np.ndarray]:
+    """Music as the part asks, the piece that it is out of, and its sound."""
+    pieces = place.pieces(recipe, split, part) if part.source else []
+    held_out = {"+".join(map(str, grouping)) for grouping in recipe.held_out(split)}
+    for _ in range(ATTEMPTS):
+        piece = pieces[rng.integers(len(pieces))] if pieces else None
+        seconds = float(rng.uniform(*recipe.seconds))
+        try:
+            score = _score(part, piece, seconds, rng)
+            if any(span.label.split()[1] in held_out for span in score.facts.meters):
+                continue
+            score = jitter(score, rng) if recipe.jitter else score
+            return score, piece, renderer.render(score)
+        except (ExcerptError, MissingSoundError):
+            continue  # a piece that is too short, an instrument beyond the font's range: other music
+    raise RecipeError(f"{renderer.font.name}: none of {ATTEMPTS} draws gave ({part.name}); choose another font or part")
+
+
+def _score(part: Part, piece: Piece | None, seconds: float, rng: np.random.Generator) -> Score:
+    if piece is None:
+        return compose(draw_plan(part.style, rng, seconds=seconds, **part.wishes()))
+    score = piece.score(rng, seconds)
+    if not part.suits(score.facts):
+        raise ExcerptError(f"{piece.name} is not ({part.name}) here: draw another place or piece")
+    return score
 
 
 def facts_of(row: Mapping[str, Any]) -> Facts:
@@ -196,6 +177,8 @@ def build_corpus(
     *,
     workers: int = 2,
     font_folder: Path | None = None,
+    sources: Mapping[str, Path] | None = None,
+    data_dirs: Sequence[Path] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Builds the corpus, or goes on with it, and returns its manifest.
@@ -203,25 +186,28 @@ def build_corpus(
     Args:
         workers: processes; the result is the same for any number.
         font_folder: where the soundfonts lie; where Debian puts them by default.
+        sources: the folders of sources of real scores by name.
+        data_dirs: folders of data sets, in which sources are looked for under their usual names.
         progress: called with the number of clips that are there and of all.
 
     Raises:
-        RecipeError: the folder holds another recipe's clips.
-        FileNotFoundError: a soundfont is not installed.
-        SplitLeakError: two splits share notes or a soundfont family.
+        RecipeError: the folder holds another recipe's clips, or a part has no pieces in a split.
+        FileNotFoundError: a soundfont is not installed, or a source is not there.
+        SplitLeakError: two splits share notes, tunes or a soundfont family.
     """
     out = Path(out)
     for name in sorted({name for split in recipe.clips for name in recipe.fonts[split]}):
         find(name, font_folder)
-    _claim(out, recipe)
+    place = Place(font_folder, find_folders(recipe.sources, sources, data_dirs))
+    _claim(out, recipe, _survey(recipe, place))
     if (out / MANIFEST).is_file():
         return out / MANIFEST
     wanted = [(split, number) for split in SPLIT_NAMES for number in range(recipe.clips.get(split, 0))]
     missing = [clip for clip in wanted if not _row_file(out, *clip).is_file()]
     for split in recipe.clips:
-        (out / "audio" / split).mkdir(parents=True, exist_ok=True)
-        (out / ROWS / split).mkdir(parents=True, exist_ok=True)
-    for done, _ in enumerate(_made(recipe, out, missing, workers, font_folder), start=len(wanted) - len(missing) + 1):
+        for folder in ("audio", "midi", ROWS):
+            (out / folder / split).mkdir(parents=True, exist_ok=True)
+    for done, _ in enumerate(_made(recipe, out, missing, workers, place), start=len(wanted) - len(missing) + 1):
         progress(done, len(wanted))
     rows = [json.loads(_row_file(out, *clip).read_text(encoding="utf-8")) for clip in wanted]
     check_corpus_splits(rows)
@@ -231,35 +217,45 @@ def build_corpus(
     return out / MANIFEST
 
 
+def _survey(recipe: Recipe, place: Place) -> dict[str, str]:
+    """What the sources hold, after a look that every part has pieces in its splits."""
+    for split in recipe.clips:
+        for part in recipe.parts_of(split):
+            if part.source:
+                place.pieces(recipe, split, part)
+    return digests(place.dealt(recipe)) if recipe.sources else {}
+
+
 def check_corpus_splits(rows: list[dict]) -> None:
-    """Raises SplitLeakError where splits share notes or a soundfont family, RecipeError where two clips are alike."""
+    """Raises SplitLeakError where splits share tunes, notes or a soundfont family, RecipeError for clips alike."""
     splits = [row["split"] for row in rows]
-    check_no_leak([row["group"] for row in rows], splits)
-    check_no_leak([row["font_family"] for row in rows], splits)
+    for column in ("group", "identity", "font_family"):
+        check_no_leak([row[column] for row in rows], splits)
     seen: dict[str, str] = {}
     for row in rows:
-        if (twin := seen.setdefault(row["group"], row["path"])) != row["path"]:
+        if (twin := seen.setdefault(row["identity"], row["path"])) != row["path"]:
             raise RecipeError(f"{row['path']} has the same notes as {twin}; draw longer clips or fewer of a kind")
 
 
-def _claim(out: Path, recipe: Recipe) -> None:
-    """The folder is this recipe's, and new or not finished."""
-    text = json.dumps(asdict(recipe), indent=1) + "\n"
+def _claim(out: Path, recipe: Recipe, sources: Mapping[str, str]) -> None:
+    """The folder is this recipe's, drawn from the same sources, and new or not finished."""
+    remembered = asdict(recipe) | ({"sources": sources} if sources else {})
     if (out / RECIPE).is_file():
-        if (out / RECIPE).read_text(encoding="utf-8") != text:
+        found = json.loads((out / RECIPE).read_text(encoding="utf-8"))
+        if found.pop("sources", {}) != sources:
+            raise RecipeError(f"{out} holds clips of other scores ({RECIPE}); name another folder, or remove it")
+        if json.dumps(asdict(recipe_of(found))) != json.dumps(asdict(recipe)):
             raise RecipeError(f"{out} holds clips of another recipe ({RECIPE}); name another folder, or remove it")
         return
     if out.is_dir() and any(out.iterdir()):
         raise RecipeError(f"{out} holds something else; name a new or empty folder")
     out.mkdir(parents=True, exist_ok=True)
-    (out / RECIPE).write_text(text, encoding="utf-8")
+    (out / RECIPE).write_text(json.dumps(remembered, indent=1) + "\n", encoding="utf-8")
 
 
-def _made(
-    recipe: Recipe, out: Path, clips: list[tuple[str, int]], workers: int, font_folder: Path | None
-) -> Iterator[None]:
+def _made(recipe: Recipe, out: Path, clips: list[tuple[str, int]], workers: int, place: Place) -> Iterator[None]:
     """Makes clips and says after each that it is there."""
-    tasks = ((recipe, out, split, number, font_folder) for split, number in clips)
+    tasks = ((recipe, out, split, number, place) for split, number in clips)
     if workers <= 1:
         yield from map(_make, tasks)
         return
@@ -267,13 +263,14 @@ def _made(
         yield from pool.map(_make, tasks, chunksize=CHUNK)
 
 
-def _make(task: tuple[Recipe, Path, str, int, Path | None]) -> None:
-    """Writes a recording, then its row: a row that is there says that its recording is whole."""
-    recipe, out, split, number, font_folder = task
-    samples, row = make_clip(recipe, split, number, font_folder)
+def _make(task: tuple[Recipe, Path, str, int, Place]) -> None:
+    """Writes a recording, its notes, then its row: a row that is there says that the others are whole."""
+    recipe, out, split, number, place = task
+    samples, midi, row = make_clip(recipe, split, number, place)
     sound, line = out / row["path"], _row_file(out, split, number)
     soundfile.write(sound.with_suffix(".part"), samples, recipe.sampling_rate, format="FLAC", subtype="PCM_16")
     sound.with_suffix(".part").replace(sound)
+    midi.write(str(out / "midi" / split / f"{number:06d}.mid"))
     line.with_suffix(".part").write_text(json.dumps(row), encoding="utf-8")
     line.with_suffix(".part").replace(line)
 

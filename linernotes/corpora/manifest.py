@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-from datasets import Audio, Dataset, DatasetDict, Features, List, Value
+from datasets import Audio, Dataset, DatasetDict, Features, IterableDataset, List, Value
 from pyarrow import parquet
 
 from linernotes.corpora.splits import SPLIT_NAMES, check_no_leak
 from linernotes.modeling.audio import AudioError, stream_audio
 
+DECODED_AT_A_TIME = 8  # rows of a stream
 REQUIRED = ("labels", "group", "split", "licence")
 FEATURES = {
     "audio": {"path": Value("string"), "bytes": Value("binary")},
@@ -91,13 +92,18 @@ def by_split(manifest: Dataset) -> DatasetDict:
     return DatasetDict({name: manifest.select(np.flatnonzero(splits == name)) for name in present})
 
 
-def with_waveforms(manifest: Dataset, sampling_rate: int) -> Dataset:
-    """The same rows, which on access also have `waveform`: float32 `(samples,)`, mono, `start_seconds` to the end."""
+def with_waveforms(manifest: Dataset | IterableDataset, sampling_rate: int) -> Dataset | IterableDataset:
+    """The same rows, which on access also have `waveform`: float32 `(samples,)`, mono, `start_seconds` to the end.
+
+    To stream, in shards that a DataLoader's processes share out, give `manifest.to_iterable_dataset(num_shards=4)`.
+    """
 
     def decode(batch: dict[str, list]) -> dict[str, list]:
         excerpts = zip(batch["audio"], batch["start_seconds"], batch["end_seconds"], strict=True)
         return {**batch, "waveform": [read_excerpt(*excerpt, sampling_rate) for excerpt in excerpts]}
 
+    if isinstance(manifest, IterableDataset):
+        return manifest.map(decode, batched=True, batch_size=DECODED_AT_A_TIME)
     return manifest.with_transform(decode)
 
 

@@ -10,22 +10,15 @@ import pytest
 import soundfile
 import yaml
 
-from linernotes.corpora.build import (
-    MANIFEST,
-    Recipe,
-    RecipeError,
-    build_corpus,
-    check_corpus_splits,
-    facts_of,
-    load_recipe,
-    make_clip,
-)
+from linernotes.corpora.build import MANIFEST, Place, build_corpus, check_corpus_splits, facts_of, make_clip
 from linernotes.corpora.check import check_corpus
 from linernotes.corpora.manifest import read_manifest, with_waveforms
+from linernotes.corpora.recipe import Recipe, RecipeError, load_recipe
 from linernotes.corpora.score.loudness import loudness
 from linernotes.corpora.splits import SplitLeakError
 
 FONTS = Path(pretty_midi.__file__).parent  # it brings TimGM6mb
+PLACE = Place(FONTS)
 RECIPE = Recipe(
     name="small",
     clips={"test": 6},
@@ -50,7 +43,8 @@ def built(tmp_path_factory) -> Path:
 def test_a_corpus_is_a_manifest_and_its_recordings(built):
     rows = read_manifest(built / MANIFEST)
     assert len(rows) == 6
-    assert set(contents(built)) == {MANIFEST, "recipe.json", *(f"audio/test/{n:06d}.flac" for n in range(6))}
+    clips = [f"{folder}/test/{n:06d}.{form}" for folder, form in (("audio", "flac"), ("midi", "mid")) for n in range(6)]
+    assert set(contents(built)) == {MANIFEST, "recipe.json", *clips}
     for row, heard in zip(rows, with_waveforms(rows, 24_000), strict=True):
         facts = facts_of(row)
         assert len(heard["waveform"]) == pytest.approx(row["duration_seconds"] * 24_000, abs=1)
@@ -60,6 +54,17 @@ def test_a_corpus_is_a_manifest_and_its_recordings(built):
         assert all(0 <= time <= facts.duration_seconds for time in (*facts.beats, *facts.downbeats))
 
 
+def test_the_notes_lie_beside_the_recordings(built):
+    rows = read_manifest(built / MANIFEST)
+    for row in rows:
+        midi = pretty_midi.PrettyMIDI(str(built / "midi" / "test" / f"{Path(row['audio']['path']).stem}.mid"))
+        facts, starts = facts_of(row), [note.start for part in midi.instruments for note in part.notes]
+        assert {part.name for part in midi.instruments if part.is_drum} == ({"drums"} if facts.has_drums else set())
+        assert len(midi.instruments) == len(facts.instruments)
+        assert 0.0 <= min(starts) < max(starts) < facts.duration_seconds
+    assert len({row["identity"] for row in rows}) == 6
+
+
 def test_nothing_is_wrong_with_the_recordings(built):
     assert check_corpus(built, workers=1) == []
 
@@ -67,19 +72,17 @@ def test_nothing_is_wrong_with_the_recordings(built):
 def test_loudness_is_as_asked_or_as_loud_as_full_scale_allows():
     recipe = replace(RECIPE, loudness_lufs=[-20.0, -20.0], effects=0.0)
     for number in range(3):
-        samples, _ = make_clip(recipe, "test", number, FONTS)
+        samples = make_clip(recipe, "test", number, PLACE).samples
         assert np.abs(samples).max() <= 0.991
         quiet = loudness(samples, 24_000) < -20.1
         assert np.abs(samples).max() > 0.98 if quiet else loudness(samples, 24_000) == pytest.approx(-20.0, abs=0.1)
 
 
 def test_a_clip_depends_on_recipe_split_and_number_only():
-    first, row = make_clip(RECIPE, "test", 3, FONTS)
-    again, same = make_clip(RECIPE, "test", 3, FONTS)
-    other, _ = make_clip(RECIPE, "test", 4, FONTS)
-    assert np.array_equal(first, again)
-    assert row == same
-    assert len(other) != len(first) or not np.array_equal(other, first)
+    first, again, other = (make_clip(RECIPE, "test", number, PLACE) for number in (3, 3, 4))
+    assert np.array_equal(first.samples, again.samples)
+    assert first.row == again.row
+    assert len(other.samples) != len(first.samples) or not np.array_equal(other.samples, first.samples)
 
 
 @pytest.mark.slow
@@ -117,12 +120,26 @@ def test_a_folder_is_not_taken_from_others(built, tmp_path):
     with pytest.raises(RecipeError, match="holds clips of another recipe"):
         build_corpus(replace(RECIPE, seed=6), built, font_folder=FONTS)
     (tmp_path / "thesis.txt").write_text("mine")
+    built_before = json.loads((built / "recipe.json").read_text()) | {"sources": {"asap": "1 pieces, 00"}}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "recipe.json").write_text(json.dumps(built_before))
+    with pytest.raises(RecipeError, match="holds clips of other scores"):
+        build_corpus(RECIPE, tmp_path / "other", font_folder=FONTS)
     with pytest.raises(RecipeError, match="holds something else"):
         build_corpus(RECIPE, tmp_path, font_folder=FONTS)
 
 
-def row(number: int, split: str, group: str, family: str) -> dict:
-    return {"path": f"{number}.flac", "split": split, "group": group, "font_family": family}
+def test_a_folder_of_before_there_were_held_out_groupings_is_still_its_recipes(built, tmp_path):
+    before = json.loads((built / "recipe.json").read_text())
+    del before["held_out_groupings"]
+    (tmp_path / "recipe.json").write_text(json.dumps(before))
+    (tmp_path / MANIFEST).write_text("finished")
+    assert build_corpus(RECIPE, tmp_path, font_folder=FONTS) == tmp_path / MANIFEST
+
+
+def row(number: int, split: str, group: str, family: str, identity: str = "") -> dict:
+    notes = identity or f"notes of {group}"
+    return {"path": f"{number}.flac", "split": split, "group": group, "identity": notes, "font_family": family}
 
 
 def test_a_leak_between_splits_is_an_error():
@@ -132,8 +149,11 @@ def test_a_leak_between_splits_is_an_error():
         check_corpus_splits([*apart, row(2, "test", "a", "timgm")])
     with pytest.raises(SplitLeakError, match="group 'fluid' is in test and train"):
         check_corpus_splits([*apart, row(2, "test", "c", "fluid")])
+    with pytest.raises(SplitLeakError, match="group 'notes of a' is in test and train"):
+        check_corpus_splits([*apart, row(2, "test", "c", "timgm", "notes of a")])
     with pytest.raises(RecipeError, match=r"2\.flac has the same notes as 1\.flac"):
         check_corpus_splits([*apart, row(2, "test", "b", "timgm")])
+    check_corpus_splits([*apart, row(2, "test", "b", "timgm", "another place in b")])
 
 
 @pytest.mark.parametrize(
@@ -148,6 +168,15 @@ def test_a_leak_between_splits_is_an_error():
         ({"parts": [{"style": "blues", "weight": 0.0}]}, "parts must name one kind"),
         ({"parts": [{"style": "polka"}]}, "names the style 'polka'; choose from jazz, blues"),
         ({"parts": [{"stile": "blues"}]}, "a part has .*stile"),
+        ({"parts": [{"weight": 1}]}, "needs a style or a source, one of them"),
+        ({"parts": [{"style": "jazz", "source": "asap"}]}, r"\(style jazz, source asap\) needs a style or a source"),
+        ({"parts": [{"source": "lakh"}]}, "names the source 'lakh'; choose from symbtr, asap"),
+        ({"parts": [{"source": "asap", "polyrhythm": "3:2"}]}, "real scores have no polyrhythm"),
+        ({"parts": [{"style": "jazz", "meter": 7, "grouping": [2, 3]}]}, "its grouping sums to 5, not to its meter"),
+        ({"parts": [{"style": "jazz", "splits": ["exam"]}]}, r"splits is \['exam'\]; choose from train, validation"),
+        ({"parts": [{"style": "jazz", "splits": ["train"]}]}, "no part is drawn in test, which has 1 clips"),
+        ({"held_out_groupings": {7: [[3, 2]]}}, r"held_out_groupings has 7: \[\[3, 2\]\]; it maps a meter to lists"),
+        ({"held_out_groupings": [7]}, "it maps a meter to lists that sum to it"),
         ({"tempo": 3}, "the recipe has .*tempo"),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from datasets import Audio
+from torch.utils.data import DataLoader
 
 from linernotes.corpora.manifest import (
     ManifestError,
@@ -94,6 +95,47 @@ def test_an_excerpt_after_the_end_is_too_short(tmp_path):
     with pytest.raises(AudioError, match=r"it lasts 4\.00 s, and the excerpt starts at 5\.0 s") as caught:
         with_waveforms(make_manifest([row(start_seconds=5.0)], root=tmp_path), RATE)[0]
     assert (caught.value.code, caught.value.path) == ("too_short", str(tmp_path / "a.wav"))
+
+
+@pytest.fixture
+def twelve(tmp_path):
+    """Excerpts of a ramp, half a second each, of which the first sample tells the number."""
+    soundfile.write(tmp_path / "a.wav", ramp(6.0), RATE, subtype="FLOAT")
+    rows = [row(start_seconds=n / 2, end_seconds=(n + 1) / 2, number=n) for n in range(12)]
+    return read_manifest(write_manifest(rows, tmp_path / "list.jsonl"))
+
+
+def gathered(items):
+    """A batch as a DataLoader's process hands it over."""
+    return [(item["number"], item["waveform"]) for item in items]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_processes_of_a_loader_decode_the_rows_in_order(twelve, workers):
+    heard = with_waveforms(twelve, RATE)
+    batches = list(DataLoader(heard, batch_size=5, num_workers=workers, collate_fn=gathered))
+    assert [len(batch) for batch in batches] == [5, 5, 2]
+    for number, (found, waveform) in enumerate(item for batch in batches for item in batch):
+        assert found == number
+        np.testing.assert_array_equal(waveform, ramp(6.0)[number * RATE // 2 : (number + 1) * RATE // 2])
+
+
+def test_streamed_shards_hold_every_row_once_in_any_number_of_processes(twelve):
+    stream = with_waveforms(twelve.to_iterable_dataset(num_shards=4), RATE)
+    assert stream.num_shards == 4
+    for workers in (0, 2):
+        loader = DataLoader(stream, batch_size=2, num_workers=workers, collate_fn=gathered)
+        found = dict(item for batch in loader for item in batch)
+        assert sorted(found) == list(range(12))
+        for number, waveform in found.items():
+            np.testing.assert_array_equal(waveform, ramp(6.0)[number * RATE // 2 : (number + 1) * RATE // 2])
+
+
+def test_a_stream_is_shuffled_and_begins_where_it_was_left(twelve):
+    stream = with_waveforms(twelve.to_iterable_dataset(num_shards=3).shuffle(seed=1, buffer_size=4), RATE)
+    numbers = [item["number"] for item in stream]
+    assert sorted(numbers) == list(range(12)) != numbers
+    assert [item["number"] for item in stream.skip(5)] == numbers[5:]
 
 
 def test_splits_come_apart_in_order():

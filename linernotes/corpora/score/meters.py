@@ -91,11 +91,16 @@ class Meter:
 
 
 def draw_meter(
-    dice: Dice, numerator: int, grouping: tuple[int, ...] | None, longest_quarters: float, free: bool = True
+    dice: Dice,
+    numerator: int,
+    grouping: tuple[int, ...] | None,
+    longest_quarters: float,
+    free: bool = True,
+    pulse: float | None = None,
 ) -> Meter:
     """A meter of so many pulses; the grouping is drawn if it is None, the pulse so that a bar has that many quarters.
 
-    free: whether 3 and 4 may be accented in unusual ways.
+    free: whether 3 and 4 may be accented in unusual ways. pulse: in quarters, if it is not to be drawn.
     Raises ValueError for numerators that are not in GROUPINGS and groupings that do not sum to the numerator.
     """
     if numerator not in GROUPINGS:
@@ -109,7 +114,8 @@ def draw_meter(
     if numerator == 6:  # 6/8 is two groups, three groups are 6/4
         quarter_pulse = grouping != (3, 3)
     long = numerator > longest_quarters and numerator > 4
-    return Meter(tuple(grouping), 1.0 if quarter_pulse and not long else 0.5)
+    drawn = 1.0 if quarter_pulse and not long else 0.5
+    return Meter(tuple(grouping), drawn if pulse is None else pulse)
 
 
 def _draw_grouping(dice: Dice, numerator: int) -> tuple[int, ...]:

@@ -80,6 +80,7 @@ def draw_plan(
     seconds: float,
     meter: int | None = None,
     grouping: tuple[int, ...] | None = None,
+    pulse: float | None = None,
     polyrhythm: str | None = None,
     drums: bool | None = None,
     voice: bool | None = None,
@@ -90,13 +91,14 @@ def draw_plan(
 ) -> Plan:
     """Draw what is not given: None leaves the choice to the style, but for the polyrhythm: None is none.
 
-    meter: pulses a bar (a key of GROUPINGS); meters change only where it is None. grouping: pulses a group. program:
-    a General MIDI program for the style "solo". from_the_top: begin with the first bar of the form, not anywhere.
+    meter: pulses a bar (a key of GROUPINGS); meters change only where it is None. grouping: pulses a group. pulse: 1.0
+    (quarters) or 0.5 (eighths). program: a General MIDI program for the style "solo". from_the_top: begin with the
+    first bar of the form, not anywhere.
     Takes one number from `rng`. Raises ValueError for what is not known and what a style does not do.
     """
     _check(style, seconds, tempo_bpm, drums, voice, polyrhythm, program)
     way, dice = STYLES[style], Dice(int(rng.integers(2**62)), "plan")
-    meters = _draw_meters(dice, way, seconds, meter, grouping, polyrhythm)
+    meters = _draw_meters(dice, way, seconds, meter, grouping, pulse, polyrhythm)
     tempo = _draw_tempo(dice, way, meters, seconds) if tempo_bpm is None else tempo_bpm
     chosen_key = Key(dice.whole(0, 11), dice.weigh(way.modes)) if key is None else parse_key(key)
     call = Call(meters[0], chosen_key.mode, tempo * meters[0].felt_quarters, program)
@@ -166,7 +168,13 @@ def _check(
 
 
 def _draw_meters(
-    dice: Dice, way: Style, seconds: float, numerator: int | None, grouping: tuple | None, ratio: str | None
+    dice: Dice,
+    way: Style,
+    seconds: float,
+    numerator: int | None,
+    grouping: tuple | None,
+    pulse: float | None,
+    ratio: str | None,
 ) -> tuple[Meter, ...]:
     asked = numerator if numerator is not None else None if grouping is None else sum(grouping)
     if ratio is not None and ratio not in POLYRHYTHMS:
@@ -174,7 +182,7 @@ def _draw_meters(
     if asked is None:
         asked = dice.weigh(way.meters) if ratio is None else dice.pick(POLYRHYTHMS[ratio])
     longest = seconds / BARS_HEARD * min(way.tempo_bpm[1], FASTEST_PULSES) / 60.0
-    meter = draw_meter(dice, asked, grouping, longest, way.free_groupings)
+    meter = draw_meter(dice, asked, grouping, longest, way.free_groupings, pulse)
     changing = numerator is None and grouping is None and ratio is None and dice.chance(way.changing_odds)
     return draw_changes(dice, meter) if changing else (meter,)
 

@@ -104,6 +104,12 @@ def test_a_grouping_is_as_asked(seed, grouping):
     assert draw_meter(Dice(seed), sum(grouping), grouping, 12.0).grouping == grouping
 
 
+@given(SEEDS, st.sampled_from((3, 5, 9)), st.sampled_from((1.0, 0.5)))
+def test_a_pulse_is_as_asked_and_leaves_the_grouping_as_it_would_be(seed, numerator, pulse):
+    asked = draw_meter(Dice(seed), numerator, None, 12.0, pulse=pulse)
+    assert (asked.pulse, asked.grouping) == (pulse, draw_meter(Dice(seed), numerator, None, 12.0).grouping)
+
+
 @given(SEEDS)
 def test_unless_free_three_and_four_are_accented_as_usual(seed):
     assert draw_meter(Dice(seed), 3, None, 8.0, free=False).grouping == (3,)

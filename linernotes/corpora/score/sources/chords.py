@@ -8,7 +8,7 @@ from linernotes.corpora.score.harmony import NAMES, QUALITIES
 LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 ROOT = re.compile(r"([A-G])([b#]?)(.*)", re.DOTALL)
 # What sets state beyond the chords of the composer's players.
-STEPS = {**QUALITIES, "aug": (0, 4, 8), "7sus4": (0, 5, 7, 10), "mmaj7": (0, 3, 7, 11)}
+STEPS = {**QUALITIES, "7sus4": (0, 5, 7, 10)}
 
 
 def pitch_class(letter: str, accidental: str) -> int:

@@ -12,14 +12,11 @@ from pathlib import Path
 
 from linernotes.corpora.score.sources.abcnotation import head, numerator, split_book
 from linernotes.corpora.score.sources.pieces import Piece, Pieces
-from linernotes.corpora.score.sources.tunes import play_tune
-from linernotes.corpora.splits import group_name, register_split, split_of
+from linernotes.corpora.score.sources.tunes import play_tune, tune_group
 
 NAME = "folk"
 BOOKS = ("airdsAirs", "miscFolk", "oneills1850", "ryansMammoth")
 LICENCE = "tunes: public domain; transcriptions: distributed with music21 by their makers' permission"
-
-register_split(NAME, {"train": 0.9, "validation": 0.1})
 
 
 def read(folder: Path | str, *, seconds: float = 10.0) -> Pieces:
@@ -34,7 +31,6 @@ def read(folder: Path | str, *, seconds: float = 10.0) -> Pieces:
                     continue
                 title = fields.get("T", "")
                 name = f"{book}/{path.stem} {fields['X']} {title}"
-                group = f"{NAME} {group_name(title, name)}"
                 play = partial(play_tune, name, text)
-                pieces.append(Piece(name, group, split_of(NAME, group), LICENCE, play, numerator(text)))
+                pieces.append(Piece(name, tune_group(title, name), None, LICENCE, play, numerator(text)))
     return pieces.checked(folder)

@@ -21,7 +21,7 @@ from linernotes.corpora.manifest import ManifestError
 from linernotes.corpora.score.band import Section
 from linernotes.corpora.score.composer import compose
 from linernotes.corpora.score.harmony import parse_key
-from linernotes.corpora.score.plans import Plan, draw_plan
+from linernotes.corpora.score.plans import draw_plan
 from linernotes.corpora.score.score import Score
 from linernotes.corpora.score.sources.chords import ROOT, pitch_class
 from linernotes.corpora.score.sources.excerpt import ExcerptError
@@ -42,10 +42,11 @@ OTHER_TEMPI = (100.0, 180.0)  # of those that are not swung: Bossa Nova, Even 8t
 DEGREES = ("I", "bII", "II", "bIII", "III", "IV", "bV", "V", "bVI", "VI", "bVII", "VII")
 # What a quality begins with -> what the band plays; the first that fits.
 QUALITIES = (
-    ("m/maj", "m"), ("mmaj", "m"), ("maj9", "maj9"), ("maj", "maj7"), ("m7b5", "m7b5"), ("m9b5", "m7b5"), ("m7", "m7"),
-    ("m9", "m9"), ("m11", "m9"), ("m6", "m6"), ("m", "m"), ("07", "dim7"), ("0", "dim"), ("7b9sus", "sus4"),
-    ("7sus", "sus4"), ("9sus", "sus4"), ("13sus", "sus4"), ("sus", "sus4"), ("7b9", "7b9"), ("13b9", "7b9"),
-    ("7", "7"), ("9", "9"), ("13", "13"), ("6", "6"), ("add9", "add9"), ("aug", "7"), ("+", "7"),
+    ("m/maj", "mmaj7"), ("mmaj", "mmaj7"), ("maj9", "maj9"), ("maj", "maj7"), ("m7b5", "m7b5"), ("m9b5", "m7b5"),
+    ("m7", "m7"), ("m9", "m9"), ("m11", "m9"), ("m6", "m6"), ("m", "m"), ("07", "dim7"), ("0", "dim"),
+    ("7b9sus", "sus4"), ("7sus", "sus4"), ("9sus", "sus4"), ("13sus", "sus4"), ("sus", "sus4"), ("7b9", "7b9"),
+    ("13b9", "7b9"), ("7#9", "7#9"), ("13#9", "7#9"), ("7", "7"), ("9", "9"), ("13", "13"), ("6", "6"),
+    ("add9", "add9"), ("aug", "aug"), ("+", "aug"),
 )  # fmt: skip
 
 
@@ -85,18 +86,10 @@ def _score(song: dict[str, Any], rng: np.random.Generator, seconds: float) -> Sc
     sections = tuple(_sections(song, parse_key(key).tonic))
     tempo = float(rng.uniform(*TEMPI.get(song["Rhythm"], OTHER_TEMPI)))
     meter = METERS[song["TimeSignature"]]
-    plan = _in_quarters(rng, seconds=seconds, meter=meter, tempo_bpm=tempo, key=key)
+    plan = draw_plan("jazz", rng, seconds=seconds, meter=meter, pulse=1.0, tempo_bpm=tempo, key=key)
     quarters = meter * sum(section.bars for section in sections)
     swing = plan.swing if song["Rhythm"] in TEMPI else 1.0
     return compose(replace(plan, sections=sections, swing=swing, start_quarters=float(rng.uniform(0.0, quarters))))
-
-
-def _in_quarters(rng: np.random.Generator, **asked: Any) -> Plan:
-    """A plan whose pulses are quarters: the composer writes some of his waltzes in 3/8."""
-    plan = draw_plan("jazz", rng, **asked)
-    while plan.meters[0].pulse != 1.0:
-        plan = draw_plan("jazz", rng, **asked)
-    return plan
 
 
 def _sections(song: dict[str, Any], tonic: int) -> Iterator[Section]:

@@ -20,8 +20,9 @@ TABLE = "metadata.csv"
 class Piece:
     """A piece of a set; nothing of it is read before it is played, but what the set's table says.
 
-    group: what must not be on both sides of a split. split: as the set has it. meter: the numerator that the set's
-        table states for the whole piece; None where it changes or is not told.
+    group: what must not be on both sides of a split. split: as the set has it; None where it has none. meter,
+        grouping: the numerator and the pulses a group that the set's table states for the whole piece; None where they
+        change or are not told.
     score: from a generator, which draws the place and the instruments, and a length in seconds. The same state of the
         generator gives the same score. Raises ExcerptError where the piece has no such place, ManifestError where it is
         not in the published form.
@@ -29,10 +30,11 @@ class Piece:
 
     name: str
     group: str
-    split: str
+    split: str | None
     licence: str
     score: Callable[[np.random.Generator, float], Score]
     meter: int | None = None
+    grouping: tuple[int, ...] | None = None
 
 
 class Pieces(list[Piece]):

@@ -57,7 +57,7 @@ def read(folder: Path | str, *, seconds: float = 10.0) -> Pieces:
         else:
             name = Path(row["file_name"]).stem
             play = partial(_score, Path(folder), row["file_name"], grouping, 4.0 / meter[1], bpm)
-            pieces.append(Piece(name, f"{NAME} {row['group']}", row["split"], LICENCE, play, meter[0]))
+            pieces.append(Piece(name, f"{NAME} {row['group']}", row["split"], LICENCE, play, meter[0], grouping))
     return pieces.checked(folder)
 
 

@@ -1,5 +1,6 @@
 """Plays a tune in ABC notation as a clip: the melody, what its chord symbols ask for, and sometimes a hand drum."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -10,6 +11,7 @@ from linernotes.corpora.score.sources.chords import ROOT, parse_chord
 from linernotes.corpora.score.sources.excerpt import ExcerptError, Sheet, excerpt
 from linernotes.corpora.score.sources.notation import bars_of
 from linernotes.corpora.score.sources.playing import accompany, drum, sing
+from linernotes.corpora.splits import group_name
 
 STYLE = "folk"
 # Quarters a minute at which dances are danced, where the tune gives no tempo.
@@ -20,6 +22,14 @@ TEMPI = {
 OTHER_TEMPI = (100.0, 150.0)
 QUALITIES = {"": "", "m": "m", "7": "7", "m7": "m7", "6": "6", "m6": "m6", "7b9": "7b9", "d": "dim", "a": "aug"}
 ALONE_ODDS, DRUM_ODDS = 0.15, 0.3
+UNTOLD = re.compile(r"\([^)]*\)|['`\u2019]")  # in titles: remarks and apostrophes
+ARTICLES = ("the", "a", "an")
+
+
+def tune_group(title: str, name: str) -> str:
+    """The same for a tune in whatever book: "The Soldier's Joy" and "Soldiers Joy, The". `name`: if it has no title."""
+    words = [word for word in group_name(UNTOLD.sub("", title), name).split() if word not in ARTICLES]
+    return f"tune {' '.join(words) or name}"
 
 
 def play_tune(name: str, text: str, rng: np.random.Generator, seconds: float) -> Score:

@@ -6,7 +6,6 @@ import pytest
 from linernotes.corpora.manifest import ManifestError
 from linernotes.corpora.score.sources import folk, nottingham
 from linernotes.corpora.score.sources.excerpt import ExcerptError
-from linernotes.corpora.splits import split_of
 
 SLIP = """X: 1
 T:Drops of Brandy
@@ -48,7 +47,7 @@ def played(folder, seed=0, seconds=10.0):
 def test_a_slip_jig(folder):
     (piece,) = nottingham.read(folder())
     assert (piece.meter, nottingham.read(folder(constant_meter="False"))[0].meter) == (9, None)
-    assert (piece.name, piece.group) == ("slip 1 Drops of Brandy", "nottingham Drops of Brandy")
+    assert (piece.name, piece.group) == ("slip 1 Drops of Brandy", "tune drops of brandy")
     for seed in range(12):
         score = piece.score(np.random.default_rng(seed), 10.0)
         facts = score.facts
@@ -113,8 +112,8 @@ def test_books_of_folk_tunes(tmp_path):
     ]
     assert [piece.meter for piece in pieces] == [9, 3, 9]
     assert pieces.left_out == {"no meter or no key": 1}
-    assert pieces[0].group == pieces[2].group == "folk drops of brandy"  # one tune in two books
-    assert pieces[0].split == split_of("folk", "folk drops of brandy")
+    assert pieces[0].group == pieces[2].group == "tune drops of brandy"  # one tune in two books
+    assert pieces[0].split is None
     assert pieces[1].score(np.random.default_rng(0), 8.0).facts.tempo_bpm == 150.0
 
 
