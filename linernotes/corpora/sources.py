@@ -139,5 +139,32 @@ SOURCES = {
             licence="tags CC BY-NC-SA 4.0; recordings Creative Commons, each its own (audio_licenses.txt)",
             citation="Bogdanov et al. 2019, ICML Machine Learning for Music Discovery Workshop",
         ),
+        Source(
+            name="meter2800",
+            title="METER2800",
+            labels="meter: 3, 4, 5 or 7, one a recording",
+            download=(
+                "data_train_4_classes, data_val_4_classes and data_test_4_classes as .tab, .csv or .tsv",
+                "FMA.tar.gz, MAG.tar.gz and OWN.tar.gz, unpacked",
+                "GTZAN's recordings, from elsewhere",
+            ),
+            page="https://doi.org/10.7910/DVN/0CLXBQ",
+            hub_id=None,
+            size=f"0.87 GB without GTZAN, {NOT_VERIFIED}",
+            licence="labels: see its page; recordings: those of FMA each its own, of the others none stated",
+            citation="Abimbola, Kostrzewa & Kasprowski 2023, Data in Brief; 2024, EURASIP J. Audio, Speech, and Music "
+            "Processing, s13636-024-00346-6",
+        ),
+        Source(
+            name="wikimeter",
+            title="WIKIMETER",
+            labels="meter: 3, 4, 5, 7, 9, 11, several of a polyrhythm",
+            download=("data_wikimeter.tab", "audio/<artist>_<title>_seg<NN>.mp3"),
+            page="https://www.youtube.com by `linernotes corpus wikimeter download` and `segment`",
+            hub_id=None,
+            size=f"302 works, of each at most 5 segments of 35 s, {NOT_VERIFIED}",
+            licence="catalog Apache-2.0; recordings (YouTube): none stated",
+            citation="after BeatMeter, https://github.com/jasisz/beatmeter, 2026; the works are ours",
+        ),
     )
 }

@@ -15,11 +15,13 @@ from linernotes.corpora.readers import (
     audioset,
     gtzan,
     jamendo,
+    meter2800,
     music_speech,
     musicbench,
     musiccaps,
     neural_mathrock,
     nsynth,
+    wikimeter,
 )
 from linernotes.corpora.readers.records import Rows, needs
 from linernotes.corpora.sources import SOURCES
@@ -41,7 +43,10 @@ class Reader:
 
 READERS = {
     module.NAME: Reader(module.NAME, module.read, getattr(module, "from_hub", None))
-    for module in (gtzan, nsynth, music_speech, musiccaps, musicbench, neural_mathrock, audioset, jamendo)
+    for module in (
+        *(gtzan, nsynth, music_speech, musiccaps, musicbench, neural_mathrock, audioset, jamendo),
+        *(meter2800, wikimeter),
+    )
 }
 
 
