@@ -71,6 +71,19 @@ def genre(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     yield from _bars(answer["gate_weights"], 20, marks.square, marks.dot, "{:.2f}")
 
 
+def meter(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
+    """BeatMeter: the leading meter, which meters are heard against each other, every meter's probability."""
+    uncertain = ", uncertain" if answer["uncertain"] else ""
+    leader = answer["predicted_meter"]
+    verdict = f"{leader} ({answer['probabilities'][leader]:.0%}{uncertain})"
+    yield Text.assemble("Predicted meter : ", (verdict, "bold"))
+    if answer["polyrhythm"]:
+        yield Text.assemble("Polyrhythm      : ", (" against ".join(answer["meters"]), "bold"))
+    yield Text(marks.rule * RULE_WIDTH, "dim")
+    yield Text("Meter probabilities (each for itself):")
+    yield from _bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
+
+
 def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator[Text]:
     """Any family's answer: shares by label as bars, largest first; the rest as `key : value`."""
     for key, value in answer.items():
@@ -91,7 +104,7 @@ def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator
             yield Text(f"{name} : {_value(value)}")
 
 
-RENDERERS: dict[str, Callable[[dict[str, Any], Marks], Iterator[Text]]] = {"genre_moe": genre}
+RENDERERS: dict[str, Callable[[dict[str, Any], Marks], Iterator[Text]]] = {"genre_moe": genre, "beatmeter": meter}
 
 
 def _value(value: Any) -> str:

@@ -214,6 +214,7 @@ def test_train_hands_its_arguments_over(monkeypatch):
         overrides=["training.epochs=1", "model.dropout=0"],
         out=Path("runs/x"),
         resume=True,
+        extra_data=[],
     )
 
 

@@ -18,7 +18,8 @@ SHARED = {"audio", "containers", "ffmpeg", "music_config", "music_model", "spect
 ROOMS = {"modeling", "models", "hub_upload"}  # folders that are installed under another name
 FAMILY_FILE = re.compile(r"(?:configuration|feature_extraction|modeling)_(\w+)")
 AUTO_LOADED = ("hub_upload", "benchmarks", "linernotes/demo", "linernotes/training/evaluate.py")
-LIGHT = ("__init__.py", "__main__.py", "api.py", "cli.py")  # what `linernotes --help` imports
+# what `linernotes --help` imports
+LIGHT = ("__init__.py", "__main__.py", "api.py", "cli.py", "cli_corpus.py", "terminal.py")
 HEAVY = {"torch", "transformers", "numpy", "huggingface_hub", "safetensors", "soundfile", "soxr", "rich"}
 TRANSFORMERS_SCAN = re.compile(r"^\s*(?:import\s+\.(\S+)\s*$|from\s+\.(\S+)\s+import)", re.MULTILINE)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linernotes import cli
+from linernotes import cli, cli_corpus
 from linernotes.corpora import generators
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +48,7 @@ def test_commands_and_options_of_the_readme_exist():
     shown = [shlex.split(line, comments=True) for line in lines]
     ours = [line for line in shown if line[:1] == ["linernotes"]]
     assert len(ours) >= 6
-    source = Path(cli.__file__).read_text(encoding="utf-8")
+    source = "".join(Path(file).read_text(encoding="utf-8") for file in (cli.__file__, cli_corpus.__file__))
     for _, command, *arguments in ours:
         assert arguments[0] in groups[command] if command in groups else command in known
         for option in (argument for argument in arguments if argument.startswith("--")):

@@ -69,6 +69,35 @@ def test_the_timeline_has_one_line_a_window():
     assert "Timeline:\n  0:00.0-0:30.0  blues 50%, uncertain\n  1:00:00.0-1:01:01.2  pop 90%\n" in text
 
 
+METERS = {
+    "model": "beatmeter-pocket",
+    "predicted_meter": "4",
+    "meters": ["4", "3"],
+    "polyrhythm": True,
+    "confidence_gap": 0.07,
+    "uncertain": False,
+    "probabilities": {"3": 0.67, "4": 0.74, "5": 0.02, "11": 0.01},
+    "duration_seconds": 30.0,
+    "heard_seconds": 30.0,
+    "warnings": [],
+}
+
+
+def test_meters_are_bars_and_a_polyrhythm_is_named():
+    assert plain(METERS, family="beatmeter").splitlines()[3:-3] == [
+        "Predicted meter : 4 (74%)",
+        "Polyrhythm      : 4 against 3",
+        "─" * 55,
+        "Meter probabilities (each for itself):",
+        "  4  [██████████████████████░░░░░░░░]  74%",
+        "  3  [████████████████████░░░░░░░░░░]  67%",
+        "  5  [█░░░░░░░░░░░░░░░░░░░░░░░░░░░░░]   2%",
+        "  11 [░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░]   1%",
+    ]
+    single = plain(METERS | {"polyrhythm": False, "uncertain": True}, family="beatmeter")
+    assert "Predicted meter : 4 (74%, uncertain)\n─" in single
+
+
 def test_a_family_without_a_renderer_is_printed_all_the_same():
     answer = {
         "model": "pocket",
@@ -84,7 +113,7 @@ def test_a_family_without_a_renderer_is_printed_all_the_same():
         "heard_seconds": 1.0,
         "warnings": [],
     }
-    body = plain(answer, family="beatmeter").splitlines()[3:-3]
+    body = plain(answer, family="a_new_family").splitlines()[3:-3]
     assert body == [
         "predicted meter : 4",
         "meters : 4, 3",

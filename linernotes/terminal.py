@@ -1,0 +1,65 @@
+"""What all commands share: how they speak, how they refuse, and how they reach what is imported only when it runs."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def hush() -> None:
+    """transformers' progress bars and log lines have no place beside an answer."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def complain(message: str) -> None:
+    from linernotes.rendering import printable
+
+    typer.echo(f"linernotes: {printable(message, sys.stderr.encoding or 'ascii')}", err=True)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, to be told how many are done and of how many."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def refusing(*errors: type[Exception]) -> Iterator[None]:
+    """Errors that are the user's to mend end the command with their message alone."""
+    try:
+        yield
+    except errors as error:
+        complain(str(error))
+        raise typer.Exit(getattr(error, "exit_code", 2)) from None
+
+
+def from_extra(extra: str, module: str, name: str) -> Any:
+    """A thing out of a part of linernotes whose dependencies are an extra."""
+    try:
+        return getattr(import_module(f"linernotes.{module}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "linernotes":
+            raise
+        complain(f'{error.name} is not installed; this command needs: pip install "linernotes[{extra}]"')
+        raise typer.Exit(2) from None
