@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import transformers
 
+from linernotes.training.answers import answer_rows, figures
 from linernotes.training.config import load_experiment
-from linernotes.training.evaluate import figures
-from linernotes.training.train import answer_rows, cross_validate, fit
+from linernotes.training.train import cross_validate, fit
 
 PLAIN = (
     "model.load_balance_weight=0.05",

@@ -21,6 +21,18 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from linernotes.hub_upload.card_source import METADATA, Source, read_object, read_source
+from linernotes.hub_upload.card_words import (
+    METRICS,
+    cell,
+    figures,
+    interval,
+    is_figure,
+    metric_name,
+    plain,
+    rounded,
+    title,
+    verdict,
+)
 from linernotes.hub_upload.errors import PublishError
 
 ORGANISATION = "linernotes"
@@ -29,17 +41,6 @@ TEMPLATE = "card.md.j2"
 NOT_AS_EXPECTED = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 ABOUT_TRAINING = ("Training data", "How it was trained", "How to reproduce it", "Licence")  # not true of other weights
 
-# key in metrics.json -> what a reader calls it, and its type on the Hub; without one it is left out of the model-index
-METRICS: dict[str, tuple[str, str | None]] = {
-    "accuracy": ("accuracy", "accuracy"),
-    "macro_f1": ("macro F1", "f1"),
-    "f1": ("F1", "f1"),
-    "balanced_accuracy": ("balanced accuracy", "balanced_accuracy"),
-    "roc_auc": ("ROC AUC", "roc_auc"),
-    "map": ("mean average precision", "mean_average_precision"),
-    "ece": ("calibration error (ECE), less is better", None),
-    "uncalibrated_ece": ("the same without calibration", None),
-}
 PICTURES = {
     "confusion_matrix": "Matrix: how often each class was heard as which",
     "expert_gates": "Matrix of the mean weight of every expert for each class, and bars of each class's own expert",
@@ -50,7 +51,7 @@ PICTURES = {
 }
 WITH_A_TABLE_OF_THEIR_OWN = ("baselines", "self_activation")
 OUR_DIFFERENCE = re.compile(r"our_(\w+)_minus_its")
-SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&$])")
+MANY = 4  # evaluations with the same baselines: a table of them all says more than one after the other
 
 
 @dataclass(frozen=True)
@@ -104,50 +105,6 @@ class Evaluation:
 # What the template is given
 
 
-def is_figure(value: Any) -> bool:
-    return isinstance(value, dict) and {"value", "low", "high"} <= set(value)
-
-
-def figures(measured: Any) -> dict[str, dict[str, Any]]:
-    """The figures that a dict holds at its top level, by key; none where it is no dict."""
-    return {key: value for key, value in measured.items() if is_figure(value)} if isinstance(measured, dict) else {}
-
-
-def title(key: str) -> str:
-    return key.replace("_", " ").capitalize()
-
-
-def metric_name(key: str) -> str:
-    return METRICS[key][0] if key in METRICS else key.replace("_", " ")
-
-
-def plain(value: float) -> str:
-    """A count or a setting as it is, thousands marked: 174,570, 30, 0.7528."""
-    return f"{value:,.10g}"
-
-
-def rounded(value: float | None) -> str:
-    """A measured value to three decimals."""
-    return "not defined" if value is None else f"{value:.3f}"
-
-
-def interval(figure: dict[str, Any]) -> str:
-    if figure["low"] is None or figure["high"] is None:
-        return "none: one group"
-    return f"{rounded(figure['low'])} to {rounded(figure['high'])}"
-
-
-def verdict(difference: dict[str, Any]) -> str:
-    if difference["low"] is None or difference["low"] <= 0 <= difference["high"]:
-        return "no difference shown"
-    return "higher" if difference["low"] > 0 else "lower"
-
-
-def cell(text: Any) -> str:
-    """Text that stays text in a table, a heading or a sentence of markdown."""
-    return SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
-
-
 def pictures_of(folder: Path, evaluations: list[str], alts: dict[str, str]) -> dict[str | None, list[Picture]]:
     """The files of plots/ by the evaluation that their name ends in; None for those of the whole model."""
     found: dict[str | None, list[Picture]] = {None: [], **{name: [] for name in evaluations}}
@@ -172,6 +129,18 @@ def evaluations_of(results: dict[str, Any], described: dict[str, Any], pictures:
                 entitled = said | {"title": f"{said['title']}: {head.replace('_', ' ')}", "about": ""}
                 found.append(Evaluation(f"{name}: {head}", shared | part, entitled, []))
     return found
+
+
+def overview(evaluations: list[Evaluation]) -> list[dict[str, Any]]:
+    """One row an evaluation: its first figure, and each baseline's with ours minus it; none where there are few."""
+    rows = []
+    for evaluation in evaluations:
+        first = next(iter(figures(evaluation.measured)), None)
+        beside = {row["baseline"]: row for row in evaluation.compared if row["metric"] == first}
+        if beside:
+            rows.append({"evaluation": evaluation, "metric": first, "beside": beside})
+    alike = len({tuple(row["beside"]) for row in rows}) == 1
+    return rows if alike and len(rows) == len(evaluations) >= MANY else []
 
 
 def model_index(evaluations: list[Evaluation], task: str) -> list[EvalResult]:
@@ -323,6 +292,7 @@ def written(folder: Path, repo_id: str | None) -> str:
         **known,
         **prose(source, known, writer),
         evaluations=evaluations,
+        overview=overview(evaluations),
         pictures=pictures[None],
         recipe=source.front.get("config"),
         has_walkthrough=(folder / "walkthrough.py").is_file(),

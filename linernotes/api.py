@@ -47,12 +47,13 @@ def load(name: str | PathLike[str], *, device: str | None = None, **kwargs: Any)
 
 
 def bundled_models() -> list[dict[str, Any]]:
-    """Facts of the models that come with the package, by name; reads files only, no weights.
+    """Facts of the models that come with the package, by name; reads files only, no weights. A backbone, which answers
+    nothing, is not among them.
 
     Each is {"name", "family", "labels", "folder", "size_bytes", "results"}; `results` holds what metrics.json says,
     one dict an evaluation, and is empty where there is none.
     """
-    return [_facts(folder) for folder in _bundled_folders()]
+    return [facts for folder in _bundled_folders() if (facts := _facts(folder))["family"] in _families()]
 
 
 def _bundled_folders() -> list[Path]:
@@ -99,6 +100,10 @@ def _locate(name: str | PathLike[str]) -> str:
     )
 
 
+def _families() -> list[str]:
+    return sorted(file.stem.removeprefix("modeling_") for file in MODELING.glob("modeling_*.py"))
+
+
 def _model_class(settings: dict[str, Any], source: str) -> type["MusicModel"]:
     """Our class of the name that a config gives for `AutoModel`; the file it lies in is not opened."""
     from linernotes.modeling.music_model import MusicModel
@@ -106,7 +111,7 @@ def _model_class(settings: dict[str, Any], source: str) -> type["MusicModel"]:
     auto_map = settings.get("auto_map")
     entry = str(auto_map.get("AutoModel")) if isinstance(auto_map, dict) else ""
     module, _, class_name = entry.rpartition("--")[-1].partition(".")
-    families = sorted(file.stem.removeprefix("modeling_") for file in MODELING.glob("modeling_*.py"))
+    families = _families()
     if module.removeprefix("modeling_") in families:
         found = getattr(import_module(f"linernotes.modeling.{module}"), class_name, None)
         if isinstance(found, type) and issubclass(found, MusicModel):

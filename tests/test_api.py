@@ -120,6 +120,11 @@ def test_facts_of_bundled_models_are_read_from_their_files(bundled):
     assert linernotes.bundled_models()[0]["results"] == {"test": {"n": 1}}
 
 
+def test_a_backbone_is_not_among_the_models(bundled):
+    with_config(bundled, model_type="hubert")
+    assert linernotes.bundled_models() == []
+
+
 def test_no_bundled_models_is_an_empty_list(tmp_path, monkeypatch):
     monkeypatch.setattr(api, "BUNDLED", tmp_path / "none")
     assert linernotes.bundled_models() == []

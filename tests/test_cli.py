@@ -16,7 +16,7 @@ import linernotes
 from linernotes import api, cli
 from linernotes.hub_upload.manifest import write_sums
 
-COMMANDS = ("predict", "models", "train", "evaluate", "export", "verify", "upload")
+COMMANDS = ("predict", "models", "train", "evaluate", "compare", "export", "verify", "upload")
 
 
 @pytest.fixture
@@ -226,6 +226,20 @@ def test_evaluate_hands_its_arguments_over(monkeypatch):
     result = run("evaluate", "models/x", "--data-dir", "a", "--predictions", "p.jsonl", "--out", "m.json")
     assert json.loads(result.stdout) == {"model": "x", "results": {}}
     called.assert_called_once_with("models/x", data_dirs=[Path("a")], predictions=Path("p.jsonl"), out=Path("m.json"))
+
+
+def test_compare_tells_what_the_second_model_would_add(tmp_path):
+    for name, said in (("a", 0.9), ("b", 0.1)):
+        rows = [
+            {"clip": f"{n}", "group": f"{n}", "label": "x", "probabilities": {"x": said, "y": 0.5}} for n in range(3)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    files = str(tmp_path / "b.jsonl"), str(tmp_path / "a.jsonl")
+    assert "gains of B 3, losses of B 0" in run("compare", *files).stdout
+    assert json.loads(run("compare", *files, "--json").stdout)["worth_having"] is True
+    missing = run("compare", files[0], str(tmp_path / "c.jsonl"))
+    assert missing.exit_code == 2
+    assert "c.jsonl" in missing.stderr
 
 
 @pytest.mark.parametrize("arguments", [["absent.yaml"], ["x.yaml", "--set", "nonsense"], ["x.yaml", "--set", "a.b=1"]])

@@ -287,6 +287,17 @@ def feature_importance(importances, names: Sequence[str], groups: dict[str, slic
     return figure
 
 
+@styled
+def layer_weights(weights: Sequence[float]) -> Figure:
+    """What each layer of a backbone counts, from the first to the last; the line is where all count alike."""
+    layers = range(1, len(weights) + 1)
+    figure = Figure(figsize=(max(4.0, 1.2 + 0.4 * len(weights)), 3.2), layout="constrained")
+    axes = figure.subplots(subplot_kw={"xlabel": "layer", "ylabel": "weight", "xticks": layers})
+    axes.bar(layers, weights, color=PALETTE[0])
+    axes.axhline(1 / len(weights), color=PALETTE[1], linestyle="--", linewidth=1)
+    return figure
+
+
 def _ranked_bars(axes: Axes, names: Sequence[str], shares: Sequence[float], colors: list[str]) -> None:
     bars = axes.barh(range(len(names)), shares, color=colors, height=0.7)
     axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3, fontsize=8)
@@ -312,9 +323,7 @@ def reliability_diagram(count, confidence, accuracy) -> Figure:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     upper.bar(centres[filled], accuracy[filled], 0.92 / len(count), color=PALETTE[5], alpha=0.5, label="accuracy")
     upper.plot([0, 1], [0, 1], color=QUIET, linestyle=":", label="confidence = accuracy")
-    upper.plot(
-        confidence[filled], accuracy[filled], "o", color=PALETTE[0], markersize=4, label="at the mean confidence"
-    )
+    upper.plot(confidence[filled], accuracy[filled], "o", color=PALETTE[0], markersize=4, label="mean confidence")
     upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     upper.set_title(f"expected calibration error {error:.3f}", pad=24)
     upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=8, columnspacing=1, handletextpad=0.5)

@@ -21,22 +21,34 @@ class TrainingOptions:
 
     Args:
         epochs: passes over the training rows.
+        max_steps: batches after which training ends, whatever the epochs say; None for all of them.
         patience: epochs without a better `best_metric` before training stops; None runs them all.
         best_metric: which validation figure chooses the epoch that is kept; None keeps the last epoch.
-        min_learning_rate: where the cosine of the learning rate ends.
+        scheduler: "cosine" to the smallest learning rate, "constant", or "plateau": the rate is multiplied by
+            `plateau_factor` after more than `plateau_patience` epochs without a better `best_metric`.
+        min_learning_rate: where the cosine of the learning rate ends, and below which no plateau brings it.
+        logging_steps: steps between two lines of the log; None for one an epoch.
+        workers: processes that read rows beside the one that trains.
         folds: grouped cross-validation folds over the rows that have no test split of their own; 0 for none.
         fold_seeds: repetitions of the cross-validation with other fold boundaries and other initial weights.
     """
 
     seed: int = 0
     epochs: int = 120
+    max_steps: int | None = None
     batch_size: int = 64
     learning_rate: float = 3e-3
     min_learning_rate: float = 1e-5
+    scheduler: str = "cosine"
+    plateau_factor: float = 0.5
+    plateau_patience: int = 5
     warmup_ratio: float = 0.0
     weight_decay: float = 1e-4
     max_grad_norm: float = 1.0
     gradient_accumulation_steps: int = 1
+    eval_batch_size: int = 256
+    logging_steps: int | None = None
+    workers: int = 0
     patience: int | None = 20
     best_metric: str | None = "accuracy"
     keep_checkpoints: int = 2
@@ -46,8 +58,13 @@ class TrainingOptions:
     def __post_init__(self):
         if min(self.epochs, self.batch_size) < 1:
             raise ConfigError("training.epochs and training.batch_size must be 1 or more")
-        if self.best_metric not in (None, "accuracy", "loss"):
-            raise ConfigError(f"training.best_metric is {self.best_metric!r}; allowed are accuracy, loss and null")
+        if self.scheduler not in ("cosine", "constant", "plateau"):
+            raise ConfigError(f"training.scheduler is {self.scheduler!r}; allowed are cosine, constant and plateau")
+        if self.scheduler == "plateau" and not (self.best_metric and 0 < self.plateau_factor < 1):
+            raise ConfigError(
+                f"training.scheduler is 'plateau' with best_metric {self.best_metric!r} and plateau_factor "
+                f"{self.plateau_factor}; it needs a figure to watch, and a factor above 0 and below 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -100,8 +117,12 @@ def parse_experiment(document: Any) -> Experiment:
         name=document.get("name") or family.replace("_", "-"),
         model=_as_declared(model, recipe.Config),
         data=_build("data", recipe.DataOptions, data),
-        training=_build("training", TrainingOptions, training),
+        training=_build("training", getattr(recipe, "TrainingOptions", TrainingOptions), training),
     )
+    metrics = (*recipe.EPOCH_METRICS, "loss")
+    if experiment.training.best_metric not in (None, *metrics):
+        given = experiment.training.best_metric
+        raise ConfigError(f"training.best_metric is {given!r}; allowed are {', '.join(metrics)} and null")
     try:
         recipe.check(experiment)
     except (StrictDataclassError, ValueError) as error:

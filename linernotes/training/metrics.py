@@ -193,7 +193,9 @@ class Answers:
         return self.gate_weights is not None and self.gate_weights.shape[1] == self.num_classes
 
 
-def measure(references, probabilities, groups, labels, gate_weights=None, seed: int = 0) -> dict[str, Any]:
+def measure(
+    references, probabilities, groups, labels, gate_weights=None, seed: int = 0, exclusive: bool = True
+) -> dict[str, Any]:
     """All figures of a set of answers, JSON-ready, rounded to six places.
 
     Args:
@@ -203,6 +205,7 @@ def measure(references, probabilities, groups, labels, gate_weights=None, seed: 
         labels: the classes' names.
         gate_weights: (n, experts); self-activation is measured where there is one expert a class, in the same order.
         seed: of the bootstrap.
+        exclusive: False where probabilities are independent of each other and need not sum to 1 (sigmoids).
 
     Returns:
         n, n_groups, labels, interval (how intervals were made); accuracy, macro_f1, balanced_accuracy, roc_auc and ece
@@ -216,7 +219,7 @@ def measure(references, probabilities, groups, labels, gate_weights=None, seed: 
     Raises:
         ValueError: arrays do not fit each other, or are no class indices or probabilities.
     """
-    answers = check(references, probabilities, groups, list(labels), gate_weights)
+    answers = check(references, probabilities, groups, list(labels), gate_weights, exclusive)
     values, draws = point_values(answers), draws_of(answers, seed)
     always = point_values(majority(answers))
     result: dict[str, Any] = {
@@ -262,7 +265,7 @@ def paired_difference(references, predictions_a, predictions_b, groups, seed: in
     return figure | {"n": len(references), "n_groups": len(table)}
 
 
-def check(references, probabilities, groups, labels: list[str], gate_weights) -> Answers:
+def check(references, probabilities, groups, labels: list[str], gate_weights, exclusive: bool = True) -> Answers:
     references, groups = np.asarray(references), np.asarray(groups)
     probabilities = np.asarray(probabilities, np.float64)
     if references.ndim != 1 or not len(references) or groups.shape != references.shape:
@@ -277,7 +280,7 @@ def check(references, probabilities, groups, labels: list[str], gate_weights) ->
             f"references are {references.dtype} from {references.min()} to {references.max()}; "
             f"they must be class indices from 0 to {len(labels) - 1}"
         )
-    if not (probabilities >= 0).all() or np.abs(probabilities.sum(1) - 1).max() > 1e-3:
+    if not (probabilities >= 0).all() or (exclusive and np.abs(probabilities.sum(1) - 1).max() > 1e-3):
         raise ValueError("probabilities must be 0 or more and each row must sum to 1: apply a softmax to logits first")
     if gate_weights is not None:
         gate_weights = np.asarray(gate_weights, np.float64)

@@ -3,8 +3,9 @@
     linernotes train configs/genre_moe/five_genres.yaml --data-dir DATA
     accelerate launch -m linernotes.training.train configs/genre_moe/five_genres.yaml --data-dir DATA
 
-A run folder holds `checkpoint-N/` (each a whole Hub folder, the optimiser beside it), `log.jsonl`, `experiment.json`,
-and `model/`: the trained, calibrated Hub folder, with `out_of_fold.json` where there was cross-validation.
+A run folder holds `checkpoint-N/` (each a whole Hub folder, or what learns of it where a part is frozen; the optimiser
+beside it), `log.jsonl`, `experiment.json`, and `model/`: the trained, calibrated Hub folder, with `out_of_fold.json`
+where there was cross-validation.
 """
 
 import json
@@ -20,24 +21,27 @@ import numpy as np
 import torch
 import transformers
 from datasets import Dataset, concatenate_datasets
-from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from safetensors.torch import save_file
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from linernotes.corpora.splits import grouped_folds
-from linernotes.modeling.music_model import MusicModel
-from linernotes.training.calibration import choose_abstain_threshold, fit_temperature
-from linernotes.training.config import ConfigError, Experiment, load_experiment
+from linernotes.training.checkpoints import LEARNED, frozen_weights, last_whole_checkpoint, load_learned
+from linernotes.training.config import ConfigError, Experiment, TrainingOptions, load_experiment
+from linernotes.training.rows import BASELINE
 from linernotes.training.sampling import WeightedSampler
 
 SHOWN = ("loss", "eval_loss", "eval_accuracy")  # on a terminal, while training
-BASELINE = "baseline: "  # before the name of a method that was fitted on the same folds
 
 
 class MusicTrainer(Trainer):
-    """transformers' Trainer with the family's way of drawing rows and of varying batches."""
+    """transformers' Trainer with the family's way of drawing rows, of varying batches, and its learning rates.
+
+    Where weights are frozen, a checkpoint holds the others alone: `create_model` brings the frozen ones again.
+    """
 
     def __init__(self, *, experiment: Experiment, rows: Dataset, **kwargs):
         super().__init__(**kwargs)
+        self.parameter_groups = experiment.recipe.parameter_groups(self.model, experiment)
         self.row_weights = experiment.recipe.row_weights(rows, experiment.data)
         self.make_batch = experiment.recipe.batch_maker(self.model, rows, experiment)
 
@@ -50,6 +54,31 @@ class MusicTrainer(Trainer):
         with torch.no_grad():
             inputs = self.make_batch(self._prepare_inputs(inputs))
         return super().training_step(model, inputs, *args, **kwargs)
+
+    def create_optimizer(self, model=None):
+        if self.parameter_groups is None or self.optimizer is not None:
+            return super().create_optimizer(model)
+        optimizer, settings = self.get_optimizer_cls_and_kwargs(self.args)
+        self.optimizer = optimizer(self.parameter_groups, **settings)
+        return self.optimizer
+
+    def _save(self, output_dir=None, state_dict=None):
+        frozen = frozen_weights(self.model)
+        if not frozen:
+            super()._save(output_dir, state_dict)
+        elif self.args.should_save:
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
+            state = state_dict or self.model.state_dict()
+            learned = {name: weight.contiguous() for name, weight in state.items() if name not in frozen}
+            save_file(learned, Path(output_dir) / LEARNED)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        if not load_learned(self.model if model is None else model, Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_best_model(self):
+        if not load_learned(self.model, Path(self.state.best_model_checkpoint)):
+            super()._load_best_model()
 
 
 class JsonlLog(TrainerCallback):
@@ -78,6 +107,7 @@ def train(
     overrides: list[str] | tuple[str, ...] = (),
     out: str | Path | None = None,
     resume: bool = False,
+    extra_data: list[str | Path] | tuple[str | Path, ...] = (),
 ) -> Path:
     """Trains the experiment of a config file and returns the finished Hub folder, RUN/model.
 
@@ -87,11 +117,16 @@ def train(
         overrides: "block.key=value", over the file.
         out: the run folder; runs/<name> by default.
         resume: go on from the newest whole checkpoint of the run folder; the result is that of an unbroken run.
+        extra_data: folders that are learned from besides, for families whose data block has `extra_data`.
 
     Raises:
         ConfigError: the experiment is not one. FileNotFoundError: a data set is in none of the folders.
     """
     transformers.utils.logging.disable_progress_bar()
+    extra = [Path(folder).absolute() for folder in extra_data]
+    if extra:  # by name: where they lie is no part of the experiment
+        overrides = [*overrides, f"data.extra_data={json.dumps([folder.name for folder in extra])}"]
+        data_dirs = [*(folder.parent for folder in extra), *data_dirs]
     experiment = load_experiment(config, overrides)
     recipe, options = experiment.recipe, experiment.training
     run = Path(out or Path("runs") / experiment.name)
@@ -99,18 +134,17 @@ def train(
     remember(experiment, run, resume)
     started = time.monotonic()
     data = recipe.load_data(experiment, [Path(folder) for folder in data_dirs])
-    held_out = cross_validate(experiment, data, run) if options.folds else None
+    crossed = cross_validate(experiment, data, run) if options.folds else None
     model = fit(experiment, data.train, data.validation, run, options.seed, resume)
-    if held_out is None and data.validation is not None:
-        held_out = answer_rows(model, data.validation, experiment)
-    if held_out is not None:
-        calibrate(model, held_out)
+    recipe.finish(model, data, experiment, crossed, run)
     folder = run / "model"
-    model.save_pretrained(folder)
-    if options.folds:
-        (folder / "out_of_fold.json").write_text(json.dumps(held_out))
+    recipe.save(model, folder, experiment)
+    if crossed is not None:
+        (folder / "out_of_fold.json").write_text(json.dumps(crossed))
     shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
     facts = training_facts(experiment, model, data.sources, time.monotonic() - started)
+    if earlier := getattr(experiment.data, "start_from", None):
+        facts["before"] = json.loads((Path(earlier) / "model" / "training.json").read_text())
     (folder / "training.json").write_text(json.dumps(facts, indent=2))
     return folder
 
@@ -133,7 +167,7 @@ def fit(
     seed: int,
     resume: bool = False,
     kept: bool = True,
-) -> MusicModel:
+) -> PreTrainedModel:
     """One model trained on `train_rows`: the best epoch on `validation_rows` if the experiment asks, else the last.
 
     A model that is not `kept` (a fold's) writes no checkpoints.
@@ -156,7 +190,7 @@ def fit(
         args=training_arguments(experiment, run, seed, validation_rows is not None, kept),
         train_dataset=recipe.training_view(train_rows, experiment),
         eval_dataset=recipe.plain_view(validation_rows, experiment) if validation_rows is not None else None,
-        compute_metrics=lambda predicted: {"accuracy": accuracy_of(predicted)},
+        compute_metrics=recipe.measure_epoch(experiment),
         callbacks=callbacks,
     )
     if checkpoint is None:
@@ -174,23 +208,25 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
         output_dir=str(run),
         seed=seed,
         num_train_epochs=options.epochs,
+        max_steps=options.max_steps or -1,
         per_device_train_batch_size=options.batch_size,
-        per_device_eval_batch_size=256,
+        per_device_eval_batch_size=options.eval_batch_size,
         gradient_accumulation_steps=options.gradient_accumulation_steps,
         learning_rate=options.learning_rate,
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
         warmup_steps=options.warmup_ratio,
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr": options.min_learning_rate},
+        **scheduling(options),
         eval_strategy="epoch" if validated else "no",
-        logging_strategy="epoch",
+        logging_strategy="epoch" if options.logging_steps is None else "steps",
+        logging_steps=options.logging_steps or 500,
+        dataloader_num_workers=options.workers,
         save_strategy="epoch" if kept else "no",
         save_total_limit=options.keep_checkpoints,
         load_best_model_at_end=chosen,
         metric_for_best_model=f"eval_{options.best_metric}" if chosen else None,
         greater_is_better=options.best_metric != "loss" if chosen else None,
-        label_names=["labels"],
+        label_names=list(experiment.recipe.LABEL_NAMES),
         remove_unused_columns=False,
         report_to=[],
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -198,36 +234,20 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
     )
 
 
-def last_whole_checkpoint(run: Path) -> Path | None:
-    """The newest checkpoint written to its end (trainer_state.json is written last); broken ones are removed."""
-    whole = []
-    for folder in run.glob("checkpoint-*"):
-        try:
-            step = json.loads((folder / "trainer_state.json").read_text())["global_step"]
-        except (FileNotFoundError, json.JSONDecodeError, KeyError):
-            shutil.rmtree(folder)  # the run was killed while writing it
-        else:
-            whole.append((step, folder))
-    return max(whole)[1] if whole else None
-
-
-def accuracy_of(predicted: Any) -> float:
-    logits = predicted.predictions[0] if isinstance(predicted.predictions, tuple) else predicted.predictions
-    return float((logits.argmax(-1) == predicted.label_ids).mean())
-
-
-def answer_rows(model: MusicModel, rows: Dataset, experiment: Experiment) -> dict[str, Any]:
-    """What a model says of rows, JSON-ready: logits, the readings, and the rows' label, group, clip, source."""
-    view = experiment.recipe.plain_view(rows, experiment)
-    answers: dict[str, list] = {}
-    model.eval()
-    with torch.inference_mode():
-        for batch in DataLoader(view, batch_size=256):
-            outputs = model(batch["input_values"].to(model.device))
-            for name, tensor in {"logits": outputs.logits, **model.readings(outputs)}.items():
-                rounded = tensor.double().cpu().numpy().round(5)
-                answers.setdefault(name, []).extend(rounded.tolist())
-    return answers | {column: list(rows[column]) for column in ("label", "group", "clip", "source")}
+def scheduling(options: TrainingOptions) -> dict[str, Any]:
+    """The learning rate over time, as transformers names it."""
+    if options.scheduler == "constant":
+        return {"lr_scheduler_type": "constant_with_warmup"}
+    if options.scheduler == "cosine":
+        kwargs = {"min_lr": options.min_learning_rate}
+        return {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": kwargs}
+    kwargs = {
+        "mode": "min" if options.best_metric == "loss" else "max",
+        "factor": options.plateau_factor,
+        "patience": options.plateau_patience,
+        "min_lr": options.min_learning_rate,
+    }
+    return {"lr_scheduler_type": "reduce_lr_on_plateau", "lr_scheduler_kwargs": kwargs}
 
 
 def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, Any]:
@@ -247,7 +267,7 @@ def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, An
                 met = np.isin(data.uncrossed["group"], unknown["group"])
                 learned_rows = concatenate_datasets([data.uncrossed.select(np.flatnonzero(~met)), learned_rows])
             model = fit(experiment, learned_rows, None, run / f"fold-{repetition}-{number}", seed, kept=False)
-            part = answer_rows(model, unknown, experiment)
+            part = recipe.answers.answer_rows(model, unknown, experiment)
             for name, probabilities in recipe.baselines(known, unknown, model.config.labels).items():
                 part[f"{BASELINE}{name}"] = probabilities.round(5).tolist()
             part["repetition"] = [repetition] * len(unknown)
@@ -255,17 +275,8 @@ def cross_validate(experiment: Experiment, data: Any, run: Path) -> dict[str, An
     return {name: [value for part in parts for value in part[name]] for name in parts[0]}
 
 
-def calibrate(model: MusicModel, held_out: dict[str, Any]) -> None:
-    """Temperature and abstention threshold, from answers on rows that the model (or its fold) has not learned from."""
-    labels = np.array([model.config.label2id[label] for label in held_out["label"]])
-    logits = np.array(held_out["logits"])
-    model.config.temperature = round(fit_temperature(logits, labels), 4)
-    probabilities = torch.tensor(logits / model.config.temperature).softmax(-1).numpy()
-    model.config.abstain_below = round(choose_abstain_threshold(probabilities, labels), 4)
-
-
 def training_facts(
-    experiment: Experiment, model: MusicModel, sources: list[dict[str, Any]], seconds: float
+    experiment: Experiment, model: PreTrainedModel, sources: list[dict[str, Any]], seconds: float
 ) -> dict[str, Any]:
     """How the weights came to be, for the card: experiment, data and licences, duration, machine, versions, commit."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()

@@ -265,3 +265,10 @@ def test_reliability_of_empty_bins_is_left_out():
     upper, _ = pictures.reliability_diagram([0, 4], [None, 0.8], [None, 0.75]).axes
     assert len(upper.patches) == 1
     assert upper.get_title() == "expected calibration error 0.050"
+
+
+def test_layer_weights_are_bars_in_the_order_of_the_layers():
+    (axes,) = pictures.layer_weights([0.1, 0.6, 0.3]).axes
+    assert [bar.get_height() for bar in axes.patches] == [0.1, 0.6, 0.3]
+    assert [bar.get_x() + bar.get_width() / 2 for bar in axes.patches] == [1, 2, 3]
+    assert axes.lines[0].get_ydata()[0] == pytest.approx(1 / 3)

@@ -123,6 +123,17 @@ def allowed_rows(measured: dict) -> set[tuple[str, ...]]:
     return rows
 
 
+def overview_rows(by_title: dict[str, dict]) -> set[tuple[str, ...]]:
+    """The rows of the table before all evaluations: size, first figure, each baseline's, the majority baseline."""
+    rows = set()
+    for title, measured in by_title.items():
+        for key, figure in list(figures_in(measured).items())[:1]:
+            others = [baseline[key]["value"] for baseline in measured.get("baselines", {}).values() if key in baseline]
+            shown = [figure["value"], *others, figure.get("majority_baseline", 0.0)]
+            rows.add((title, f"{measured['n']:,}", *(f"{value:.3f}" for value in shown)))
+    return rows
+
+
 def shown_rows(part: str) -> set[tuple[str, ...]]:
     """The rows of all tables in the form of `allowed_rows`, first cells without escapes."""
     rows = [row for _, _, *rows in tables_in(part) for row in rows]
@@ -166,7 +177,8 @@ def unaccounted(text: str, folder: Path) -> list[str]:
     wrong = wrong_in_index(text, metrics)
     for title, part in evaluations_in(text).items():
         measured = by_title.get(title, {})
-        wrong += [str(row) for row in shown_rows(part) - allowed_rows(measured)]
+        allowed = allowed_rows(measured) if title else overview_rows(by_title)
+        wrong += [str(row) for row in shown_rows(part) - allowed]
         said = {key: measured[key] for key in ("n", "n_groups", "repetitions", "interval") if key in measured}
         percent = 100 * measured["interval"]["level"] if measured else None
         rest = re.sub(r"^\|[^\n]*\n(?!\|-)", "", part, flags=re.MULTILINE)  # heads of tables stay

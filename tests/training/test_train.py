@@ -13,9 +13,10 @@ import pytest
 from safetensors.torch import load_file
 
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
+from linernotes.training.checkpoints import last_whole_checkpoint
 from linernotes.training.evaluate import evaluate_folder
 from linernotes.training.publish import publish
-from linernotes.training.train import last_whole_checkpoint, train
+from linernotes.training.train import train
 
 EXPERIMENT = """
 family: genre_moe

@@ -28,12 +28,18 @@ from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, compress
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification as Model
 from linernotes.modeling.musicnn import MSD_TAGS
 from linernotes.report.pictures import feature_importance, waveforms_and_spectrograms
-from linernotes.training import teachers, triplets
+from linernotes.training import answers, teachers, triplets
+from linernotes.training.rows import Data, find_folder, no_baselines, one_learning_rate, save_model
 from linernotes.training.sampling import balanced_weights
 
 GENERATED = "generated"
+LABEL_NAMES = ("labels",)
 TABLE = "table"  # the column of all numbers that a published table has of a song
 NO_LABEL = -1  # of a genre that the model has no word for
+
+EPOCH_METRICS = ("accuracy",)
+measure_epoch, finish, save = answers.measure_epoch, answers.calibrate, save_model
+parameter_groups, test_baselines = one_learning_rate, no_baselines
 
 
 @dataclass(frozen=True)
@@ -75,18 +81,6 @@ class DataOptions:
     teacher_strength: float = 0.05
     teacher_temperature: float = 2.0
     pretrain_epochs: int = 0
-
-
-@dataclass(frozen=True)
-class Data:
-    """Rows by use. `train` = `uncrossed` + `crossed`; cross-validation holds out groups of `crossed` only."""
-
-    train: Dataset
-    validation: Dataset | None
-    test: Dataset | None
-    crossed: Dataset | None
-    uncrossed: Dataset | None
-    sources: list[dict[str, Any]]
 
 
 def labels_of(experiment: Any) -> list[str]:
@@ -171,14 +165,6 @@ def real_rows(options: DataOptions, data_dirs: list[Path]) -> Dataset | None:
     else:
         return None
     return rows.remove_columns("split").add_column("source", ["gtzan"] * len(rows))
-
-
-def find_folder(name: str, data_dirs: list[Path]) -> Path:
-    for folder in data_dirs:
-        if (folder / name).is_dir():
-            return folder / name
-    places = ", ".join(map(str, data_dirs)) or "nowhere: give --data-dir"
-    raise FileNotFoundError(f"the data set {name!r} was not found; looked in {places}")
 
 
 def create_model(experiment: Any, rows: Dataset) -> Model:

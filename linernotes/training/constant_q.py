@@ -1,0 +1,56 @@
+"""Filters for the first convolution of a backbone that listens to music: one semitone apart, three phases each.
+
+A Hubert's first layer learns short filters from speech; notes a semitone apart need long ones. These are windowed
+sinusoids whose length is a fixed number of their periods (a constant-Q transform, Brown 1991) as far as the kernel
+allows. A rectifying activation keeps only half of each wave; three phases, 120 degrees apart, sum to a steady envelope.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PHASES = 3
+LOWEST_HZ = 32.70  # C1
+BINS_PER_OCTAVE = 12
+PERIODS = 17.0  # Q: a semitone is resolved by 1 / (2 ** (1 / 12) - 1) periods
+EMPHASIS = 0.35  # music's energy falls with frequency: gain rises with this power of it
+
+
+def filter_frequencies_hz(channels: int, sampling_rate: int) -> np.ndarray:
+    """Centre frequencies, a third as many as channels: semitones from C1, then bands up to 0.45 of the rate.
+
+    Raises ValueError for a number of channels that is not three times at least 24.
+    """
+    count, rest = divmod(channels, PHASES)
+    if rest or count < 24:
+        raise ValueError(f"{channels} channels: three phases of 24 bands or more are needed, such as 288")
+    semitones = LOWEST_HZ * 2.0 ** (np.arange(min(count, 90)) / BINS_PER_OCTAVE)
+    above = np.geomspace(semitones[-1], 0.45 * sampling_rate, count - len(semitones) + 1)[1:]
+    return np.concatenate([semitones, above])
+
+
+def constant_q_filters(channels: int, kernel_size: int, sampling_rate: int) -> Tensor:
+    """Weights of the first convolution, float32 (channels, 1, kernel_size): bands in order, phase by phase."""
+    frequencies = filter_frequencies_hz(channels, sampling_rate)
+    times = (np.arange(kernel_size) - (kernel_size - 1) / 2) / sampling_rate
+    lengths = np.minimum(PERIODS / frequencies, kernel_size / sampling_rate)
+    lengths = np.maximum(lengths, 64 / sampling_rate)  # the highest bands are clicks otherwise, and hear every hiss
+    places = times / lengths[:, None]
+    window = np.where(np.abs(places) <= 0.5, 0.5 + 0.5 * np.cos(2 * np.pi * places), 0.0)
+    gains = (frequencies / frequencies[0]) ** EMPHASIS / window.sum(1)
+    phases = 2 * np.pi * np.arange(PHASES) / PHASES
+    waves = np.cos(2 * np.pi * frequencies[:, None, None] * times + phases[:, None])
+    filters = gains[:, None, None] * window[:, None, :] * waves
+    return torch.tensor(filters.reshape(channels, 1, kernel_size), dtype=torch.float32)
+
+
+def log_magnitudes(filtered: Tensor) -> Tensor:
+    """What the filters hear, without their phases: (batch, channels, frames) -> (batch, bands, frames).
+
+    Logarithmic, in units of 20 dB, from 60 dB under the loudest value of each item; three phases of a sinusoid have
+    squares that sum to a constant.
+    """
+    batch, channels, frames = filtered.shape
+    power = filtered.view(batch, channels // PHASES, PHASES, frames).square().sum(2)
+    loudest = power.amax((1, 2), keepdim=True).clamp(min=1e-12)
+    return (power / loudest).clamp(min=1e-6).log10() / 2 + 3.0

@@ -1,0 +1,92 @@
+"""A head that learns before its backbone: what the backbone hears of every row is computed once and kept in memory.
+
+For models whose forward pass is `judge(listen(...))`, with weights in front of `judge` that do not learn meanwhile: an
+epoch then costs what the head costs. Kept are the middle of each row, unvaried, in half precision.
+"""
+
+import logging
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader
+
+from linernotes.modeling.chunks import Heard
+from linernotes.modeling.music_model import MusicModel
+
+logger = logging.getLogger(__name__)
+GRADIENT_NORM = 1.0
+
+
+def train_head(model: MusicModel, view: Dataset, epochs: int, batch_size: int, learning_rate: float) -> list[float]:
+    """Trains what lies behind the backbone for so many epochs, the learning rate a cosine to 0; returns their losses.
+
+    Where the model hears frames, these are a mixture of layers made in `listen`, so that the weights of the layers stay
+    as they are.
+
+    Args:
+        view: rows as `forward` takes them, with `labels`.
+    """
+    heard, labels = hear(model, view, batch_size)
+    held = [*model.backbone.parameters(), *([model.layer_logits] if heard[0].frames is not None else [])]
+    held = {id(parameter) for parameter in held}
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in held]
+    optimiser = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=1e-4)
+    steps = -(-len(heard) // batch_size) * epochs
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    losses = []
+    model.train()
+    for epoch in range(epochs):
+        total = 0.0
+        for rows in torch.randperm(len(heard)).split(batch_size):
+            batch = together([heard[row] for row in rows.tolist()], model.device)
+            loss = model.loss(model.judge(batch).logits, labels[rows].to(model.device))
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(learning, GRADIENT_NORM)
+            optimiser.step()
+            schedule.step()
+            total += loss.item() * len(rows)
+        losses.append(total / len(heard))
+        logger.info("head, epoch %d of %d: loss %.4f", epoch + 1, epochs, losses[-1])
+    return losses
+
+
+@torch.inference_mode()
+def hear(model: MusicModel, view: Dataset, batch_size: int) -> tuple[list[Heard], Tensor]:
+    """What the backbone hears of each row, and the rows' labels (rows, labels)."""
+    heard, labels = [], []
+    model.eval()
+    for batch in DataLoader(view, batch_size=batch_size):
+        labels.append(batch.pop("labels"))
+        found = model.listen(**{name: values.to(model.device) for name, values in batch.items()})
+        heard += [row_of(found, row) for row in range(len(found.spans))]
+    return heard, torch.cat(labels)
+
+
+def row_of(heard: Heard, row: int) -> Heard:
+    """One recording's share, on the CPU, without the padding of its batch."""
+    chunks = len(heard.spans[row])
+    means, maxima = (part[row, :chunks].half().cpu() for part in (heard.means, heard.maxima))
+    numbers = heard.frame_chunks[row].cpu()
+    length = int((numbers >= 0).nonzero().max()) + 1
+    frames = None if heard.frames is None else heard.frames[row, :length].half().cpu()
+    return Heard(means, maxima, heard.weights[row, :chunks].cpu(), frames, numbers[:length], [heard.spans[row]])
+
+
+def together(rows: list[Heard], device: torch.device) -> Heard:
+    """Recordings of `row_of` as a batch, padded to the longest."""
+
+    def padded(parts: list[Tensor], value: float = 0.0) -> Tensor:
+        joined = pad_sequence(parts, batch_first=True, padding_value=value).to(device)
+        return joined.float() if joined.is_floating_point() else joined
+
+    return Heard(
+        padded([row.means for row in rows]),
+        padded([row.maxima for row in rows]),
+        padded([row.weights for row in rows]),
+        None if rows[0].frames is None else padded([row.frames for row in rows]),
+        padded([row.frame_chunks for row in rows], -1),
+        [row.spans[0] for row in rows],
+    )

@@ -1,0 +1,248 @@
+"""pocket-mert: a small Hubert that learns music from rendered clips, whose score says what is true of every frame, and
+from real recordings, of which a published tagger says what it hears.
+
+Sources: MERT (arXiv 2306.00107: masked frames, their constant-Q spectrum, a teacher's targets); musicnn as the teacher.
+`linernotes corpus build` makes the rendered clips, `linernotes corpus excerpts` cuts the recordings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pretty_midi
+import torch
+from datasets import Dataset, Features, List, Value, concatenate_datasets
+from torch import Tensor
+from transformers import HubertConfig as Config
+from transformers import Wav2Vec2FeatureExtractor
+
+import linernotes
+from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN, notes_file, targets_of_row
+from linernotes.corpora.manifest import by_split, read_excerpt, read_manifest
+from linernotes.training.checkpoints import last_whole_checkpoint, load_learned
+from linernotes.training.frame_heads import WEIGHTS
+from linernotes.training.frame_heads import HubertForFrames as Model
+from linernotes.training.rows import Data, find_folder, no_pretraining, one_learning_rate, unchanged_batches
+
+LABEL_NAMES = ("scored",)
+COLUMNS = ("audio", "facts", "duration_seconds", "group", "split", "licence")
+
+EPOCH_METRICS = ()
+answers = None  # a backbone answers nothing
+batch_maker, pretrain, parameter_groups = unchanged_batches, no_pretraining, one_learning_rate
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What is listened to.
+
+    Args:
+        rendered: names of corpora with exact facts, in the data folders.
+        recordings: name of a corpus of real recordings without labels; None for none.
+        teacher: the published model whose musicnn says what is in the recordings.
+        recordings_share: of the excerpts of an epoch.
+        sampling_rate: in Hz.
+        crop_seconds: length of the excerpts that are learned from.
+        noise: standard deviation of noise on the normalised signal, at most; drawn for each excerpt.
+        start_from: the folder of an earlier run that is gone on from; None for random weights.
+        loss_weights: by head, over `frame_heads.WEIGHTS`.
+    """
+
+    rendered: list = None
+    recordings: str | None = None
+    teacher: str = "genre-moe-tags"
+    recordings_share: float = 0.2
+    sampling_rate: int = 24_000
+    crop_seconds: float = 6.0
+    noise: float = 0.03
+    start_from: str | None = None
+    loss_weights: dict | None = None
+
+
+def config_of(experiment: Any) -> Config:
+    return Config(**experiment.model)
+
+
+def check(experiment: Any) -> None:
+    """Raises ValueError where model and data do not fit each other."""
+    config, data = config_of(experiment), experiment.data
+    if not data.rendered:
+        raise ValueError("data.rendered names no corpus; give a list, such as [backbone]")
+    if unknown := sorted(set(data.loss_weights or {}) - set(WEIGHTS)):
+        raise ValueError(f"data.loss_weights names {unknown[0]!r}; there are heads for {', '.join(WEIGHTS)}")
+    if not 0 <= data.recordings_share < 1:
+        raise ValueError(f"data.recordings_share is {data.recordings_share}; it is a share of 1")
+    if frame_count(config, round(data.crop_seconds * data.sampling_rate)) < 2:
+        raise ValueError(f"data.crop_seconds is {data.crop_seconds}; the convolutions need more for two frames")
+
+
+def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
+    """Rows of the corpora. Raises FileNotFoundError where one is in none of the data folders."""
+    options: DataOptions = experiment.data
+    splits, sources = {}, []
+    for name in options.rendered:
+        rows = read_manifest(find_folder(name, data_dirs) / "manifest.jsonl")
+        parts = by_split(rows)
+        for split, part in parts.items():
+            splits.setdefault(split, []).append(without_answers(part.select_columns(list(COLUMNS))))
+        sources.append(source_of(name, parts["train"]))
+    if options.recordings:
+        folder = find_folder(options.recordings, data_dirs)
+        rows = read_manifest(folder / "manifest.jsonl")
+        sources.append(source_of(options.recordings, rows))
+        blank = {"facts": [None] * len(rows), "duration_seconds": [None] * len(rows)}
+        for name, column in blank.items():
+            rows = rows.add_column(name, column, feature=Value("string" if name == "facts" else "float64"))
+        splits["train"].append(with_answers(rows.select_columns(list(COLUMNS)), options.teacher, folder))
+    parts = {split: concatenate_datasets(part) for split, part in splits.items()}
+    return Data(parts["train"], parts.get("validation"), parts.get("test"), sources=sources)
+
+
+def source_of(name: str, learned: Dataset) -> dict[str, Any]:
+    """What a corpus is for the card: the licences are those of what is learned from."""
+    return {"name": name, "licence": "; ".join(sorted(set(learned["licence"]))), "rows": {"train": len(learned)}}
+
+
+def without_answers(rows: Dataset) -> Dataset:
+    """Rows that no teacher has heard: their score says more."""
+    return rows.map(lambda row: {"tags": [], "embedding": []}, features=with_answer_columns(rows))
+
+
+def with_answers(rows: Dataset, teacher: str, folder: Path) -> Dataset:
+    """Adds what the teacher hears of each row. That takes minutes, so it is kept beside the corpus."""
+    weights = linernotes.api.folder_of(teacher) / "model.safetensors"
+    kept = folder / f"heard-by-{teacher}-{sha256(weights.read_bytes()).hexdigest()[:12]}.arrow"
+    model = linernotes.load(teacher)
+    return rows.map(
+        lambda row: listen(model, row),
+        features=with_answer_columns(rows),
+        cache_file_name=str(kept),
+        new_fingerprint=kept.stem,
+    )
+
+
+def with_answer_columns(rows: Dataset) -> Features:
+    return Features({**rows.features, "tags": List(Value("float32")), "embedding": List(Value("float32"))})
+
+
+@torch.inference_mode()
+def listen(teacher: Any, row: dict[str, Any]) -> dict[str, list[float]]:
+    """The teacher's tag probabilities (50) and penultimate layer (200), averaged over patches of three seconds."""
+    extractor = teacher.feature_extractor
+    samples = read_excerpt(
+        row["audio"], row.get("start_seconds") or 0.0, row.get("end_seconds"), extractor.sampling_rate
+    )
+    patches = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_values"][0]
+    embedding = teacher.musicnn.embed(patches)
+    tags = teacher.musicnn.classifier(embedding).sigmoid()
+    return {"tags": tags.mean(0).tolist(), "embedding": embedding.mean(0).tolist()}
+
+
+def row_weights(rows: Dataset, options: DataOptions) -> list[float]:
+    """Recordings are drawn as often as the experiment says, whatever their number."""
+    real = np.array([facts is None for facts in rows["facts"]])
+    share = options.recordings_share if real.any() else 0.0
+    return np.where(real, share / max(real.sum(), 1), (1 - share) / max((~real).sum(), 1)).tolist()
+
+
+def create_model(experiment: Any, rows: Dataset) -> Model:
+    options: DataOptions = experiment.data
+    model = Model(config_of(experiment))
+    model.set_filters(options.sampling_rate)
+    if options.start_from is not None:
+        go_on_from(model, Path(options.start_from))
+    model.weights |= options.loss_weights or {}
+    return model
+
+
+def go_on_from(model: Model, run: Path) -> None:
+    """What an earlier run learned, from its newest checkpoint. Raises FileNotFoundError where there is none."""
+    checkpoint = last_whole_checkpoint(run)
+    if checkpoint is None or not load_learned(model, checkpoint):
+        raise FileNotFoundError(f"data.start_from is {str(run)!r}, which has no whole checkpoint; train that run first")
+
+
+def training_view(rows: Dataset, experiment: Any) -> Dataset:
+    return view(rows, experiment, varied=True)
+
+
+def plain_view(rows: Dataset, experiment: Any) -> Dataset:
+    return view(rows, experiment, varied=False)
+
+
+def view(rows: Dataset, experiment: Any, varied: bool) -> Dataset:
+    """Rows as `forward` takes them: a crop at a random place, or from the start, and what is true of its frames."""
+    options, config = experiment.data, config_of(experiment)
+    length = round(options.crop_seconds * options.sampling_rate)
+    centres = frame_centres(config, frame_count(config, length)) / options.sampling_rate
+
+    def prepare(batch: dict[str, list]) -> dict[str, list]:
+        made = [crop(dict(zip(batch, row, strict=True))) for row in zip(*batch.values(), strict=True)]
+        return {name: [each[name] for each in made] for name in made[0]}
+
+    def crop(row: dict[str, Any]) -> dict[str, np.ndarray]:
+        samples = read_excerpt(row["audio"], 0.0, None, options.sampling_rate)
+        room = max(len(samples) - length, 0)
+        start = int(torch.randint(room + 1, ()).item()) if varied else 0
+        heard = np.pad(samples[start : start + length], (0, max(length - len(samples), 0)))
+        heard = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
+        if varied:
+            heard = heard + options.noise * torch.rand(()).item() * torch.randn(length).numpy()
+        return {"input_values": heard.astype(np.float32), **truth(row, centres + start / options.sampling_rate)}
+
+    return rows.with_transform(prepare)
+
+
+def truth(row: dict[str, Any], times: np.ndarray) -> dict[str, np.ndarray]:
+    """The targets of a row, of the right shapes where there are none; `scored` and `tagged` say which there are."""
+    scored, tagged = row["facts"] is not None, len(row["tags"]) > 0
+    targets = {name: np.full(len(times), UNKNOWN, np.int64) for name in CLASSES}
+    targets |= {name: np.zeros((len(times), size), np.uint8) for name, size in FLAGS.items()}
+    if scored:
+        targets |= targets_of_row(row, pretty_midi.PrettyMIDI(str(notes_file(row["audio"]["path"]))), times)
+    heard = {
+        "tags": np.array(row["tags"] if tagged else np.zeros(50), np.float32),
+        "embedding": np.array(row["embedding"] if tagged else np.zeros(200), np.float32),
+    }
+    return targets | heard | {"scored": np.float32(scored), "tagged": np.float32(tagged)}
+
+
+def frame_count(config: Config, samples: int) -> int:
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        samples = (samples - kernel) // stride + 1
+    return samples
+
+
+def frame_centres(config: Config, frames: int) -> np.ndarray:
+    """The sample in the middle of what each frame hears."""
+    field, hop = 1, 1
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        field, hop = field + (kernel - 1) * hop, hop * stride
+    return np.arange(frames) * hop + (field - 1) / 2
+
+
+def measure_epoch(experiment: Any) -> Callable | None:
+    """The loss on the validation rows says enough."""
+    return None
+
+
+def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run: Path) -> None:
+    """Nothing is calibrated: a backbone answers nothing."""
+
+
+def save(model: Model, folder: Path, experiment: Any) -> None:
+    """The backbone alone, in half precision that loads as float32, and how its input is prepared."""
+    model.hubert.config.architectures = ["HubertModel"]
+    state = {name: weight.to(torch.float16).contiguous() for name, weight in model.hubert.state_dict().items()}
+    model.hubert.save_pretrained(folder, state_dict=state)
+    extractor = Wav2Vec2FeatureExtractor(
+        sampling_rate=experiment.data.sampling_rate, do_normalize=True, return_attention_mask=False
+    )
+    extractor.save_pretrained(folder)
+
+
+def answers_of(outputs: Any) -> dict[str, Tensor]:
+    return outputs.answers

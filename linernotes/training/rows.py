@@ -1,0 +1,53 @@
+"""What the recipes of all families share: rows by use, where data sets are found, and what most of them leave out."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+BASELINE = "baseline: "  # before the name of a plain method that answered the same rows
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows by use, and where they come from. Cross-validation holds out groups of `crossed`, never of `uncrossed`."""
+
+    train: Dataset
+    validation: Dataset | None = None
+    test: Dataset | None = None
+    crossed: Dataset | None = None
+    uncrossed: Dataset | None = None
+    sources: list[dict[str, Any]] = field(default_factory=list)
+
+
+def find_folder(name: str, data_dirs: list[Path]) -> Path:
+    """The first of the data folders' subfolders of that name. Raises FileNotFoundError, which says where it looked."""
+    for folder in data_dirs:
+        if (folder / name).is_dir():
+            return folder / name
+    places = ", ".join(map(str, data_dirs)) or "nowhere: give --data-dir"
+    raise FileNotFoundError(f"the data set {name!r} was not found; looked in {places}")
+
+
+def unchanged_batches(model: Any, rows: Dataset, experiment: Any) -> Any:
+    """For recipes that vary rows one by one and not whole batches."""
+    return lambda batch: batch
+
+
+def no_pretraining(model: Any, rows: Dataset, experiment: Any) -> None:
+    """For recipes that train from the first step on."""
+
+
+def one_learning_rate(model: Any, experiment: Any) -> None:
+    """For recipes that learn all weights at the same rate."""
+
+
+def no_baselines(data: Data, experiment: Any) -> dict[str, Any]:
+    """For recipes that set no plain method beside the model on the test rows."""
+    return {}
+
+
+def save_model(model: Any, folder: Path, experiment: Any) -> None:
+    """For recipes whose trained model is what is published."""
+    model.save_pretrained(folder)

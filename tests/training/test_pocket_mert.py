@@ -1,0 +1,237 @@
+"""Pre-training of the backbone, on a corpus of a few clips: targets that fit their frames, and an exact resume."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+from transformers import AutoFeatureExtractor, AutoModel, HubertModel
+
+from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN
+from linernotes.corpora.manifest import write_manifest
+from linernotes.corpora.score.composer import compose
+from linernotes.corpora.score.plans import draw_plan
+from linernotes.training.config import ConfigError, load_experiment
+from linernotes.training.frame_heads import WEIGHTS, smeared
+from linernotes.training.recipes import pocket_mert
+from linernotes.training.train import train
+
+RATE = 24_000
+EXPERIMENT = """
+family: pocket_mert
+name: pocket-test
+model: {conv_dim: [72, 16], conv_kernel: [512, 4], conv_stride: [160, 2], feat_extract_norm: layer, conv_bias: true,
+        do_stable_layer_norm: true, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2,
+        intermediate_size: 32, num_conv_pos_embeddings: 8, num_conv_pos_embedding_groups: 2,
+        hidden_dropout: 0.0, attention_dropout: 0.0, layerdrop: 0.0, mask_time_prob: 0.2, mask_time_length: 4}
+data: {rendered: [clips], recordings: heard, crop_seconds: 1.0, recordings_share: 0.25}
+training: {epochs: 3, batch_size: 4, learning_rate: 0.01, best_metric: null, patience: null}
+"""
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> Path:
+    """Clips with scores (their sound is noise: what is learned is not the point here) and recordings without."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    rows = []
+    for number in range(10):
+        score = compose(draw_plan("pop", rng, seconds=3.0))
+        split = "train" if number < 8 else "validation"
+        path = Path("audio") / split / f"{number:06d}.flac"
+        notes = folder / "clips/midi" / split / f"{number:06d}.mid"
+        for file in (folder / "clips" / path, notes):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / "clips" / path, 0.1 * rng.standard_normal(3 * RATE), RATE)
+        score.midi.write(str(notes))
+        rows.append(
+            row(str(path), str(number), split) | {"facts": json.dumps(asdict(score.facts)), "duration_seconds": 3.0}
+        )
+    write_manifest(rows, folder / "clips/manifest.jsonl")
+    (folder / "heard/audio").mkdir(parents=True)
+    for number in range(2):
+        soundfile.write(folder / f"heard/audio/{number}.flac", 0.1 * rng.standard_normal(4 * RATE), RATE)
+    write_manifest([row(f"audio/{n}.flac", f"song {n}", "train") for n in range(2)], folder / "heard/manifest.jsonl")
+    return folder
+
+
+def row(path: str, group: str, split: str) -> dict:
+    return {"path": path, "labels": [], "group": group, "split": split, "licence": "CC0"}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "experiment.yaml"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(config, data_dir):
+    return pocket_mert.load_data(load_experiment(config), [data_dir])
+
+
+@pytest.fixture(scope="module")
+def trained(config, data_dir, tmp_path_factory) -> Path:
+    return train(config, [data_dir], out=tmp_path_factory.mktemp("run"))
+
+
+def batch_of(data, config, rows=(0, 1, 8, 9)) -> dict[str, torch.Tensor]:
+    view = pocket_mert.plain_view(data.train, load_experiment(config))
+    items = [view[index] for index in rows]
+    return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+
+
+def test_rows_come_of_both_kinds(data, data_dir):
+    assert len(data.train) == 10
+    assert len(data.validation) == 2
+    assert [facts is None for facts in data.train["facts"]] == [False] * 8 + [True] * 2
+    assert [len(tags) for tags in data.train["tags"]] == [0] * 8 + [50] * 2
+    assert [len(embedding) for embedding in data.train["embedding"]] == [0] * 8 + [200] * 2
+    assert data.sources == [
+        {"name": "clips", "licence": "CC0", "rows": {"train": 8}},
+        {"name": "heard", "licence": "CC0", "rows": {"train": 2}},
+    ]
+    assert list((data_dir / "heard").glob("heard-by-genre-moe-tags-*.arrow")), "the teacher would listen again"
+
+
+def test_recordings_are_drawn_as_often_as_asked(data, config):
+    weights = pocket_mert.row_weights(data.train, load_experiment(config).data)
+    assert sum(weights[8:]) == pytest.approx(0.25)
+    assert sum(weights) == pytest.approx(1.0)
+
+
+def test_targets_have_a_row_for_every_frame_of_the_model(data, config):
+    experiment, batch = load_experiment(config), batch_of(data, config)
+    model = pocket_mert.create_model(experiment, data.train).eval()
+    frames = model.hubert(batch["input_values"]).last_hidden_state.shape[1]
+    assert frames == pocket_mert.frame_count(experiment_config(config), RATE)
+    for name, size in FLAGS.items():
+        assert batch[name].shape == (4, frames, size)
+    for name in CLASSES:
+        assert batch[name].shape == (4, frames)
+    assert batch["scored"].tolist() == [1, 1, 0, 0]
+    assert batch["tagged"].tolist() == [0, 0, 1, 1]
+    assert (batch["key"][2:] == UNKNOWN).all()
+    assert batch["input_values"].std(1).tolist() == pytest.approx([1.0] * 4, abs=1e-3)
+
+
+def experiment_config(config):
+    return pocket_mert.config_of(load_experiment(config))
+
+
+def test_frames_are_centred_on_what_they_hear(config):
+    """A click is heard by the frames around it: the middle of those is the frame whose centre is nearest."""
+    hubert = experiment_config(config)
+    frames = pocket_mert.frame_count(hubert, RATE)
+    model = HubertModel(hubert).eval()
+    silence, click = torch.zeros(1, RATE), torch.zeros(1, RATE)
+    click[0, 12_345] = 1.0
+    with torch.no_grad():
+        heard = [model.feature_extractor(signal)[0] for signal in (silence, click)]
+    touched = (heard[0] - heard[1]).abs().sum(0).nonzero().squeeze(-1).numpy()
+    nearest = np.abs(pocket_mert.frame_centres(hubert, frames) - 12_345).argmin()
+    assert abs(np.median(touched) - nearest) <= 0.5
+
+
+def test_what_has_no_truth_takes_no_part_in_the_loss(data, config):
+    model = pocket_mert.create_model(load_experiment(config), data.train).eval()
+    batch = batch_of(data, config)
+    losses = model(**batch).losses
+    assert set(losses) == set(WEIGHTS)
+    changed = {**batch, "chroma": batch["chroma"].clone(), "tags": batch["tags"].clone()}
+    changed["chroma"][2:] = 1
+    changed["tags"][:2] = 1.0
+    for name, value in model(**changed).losses.items():
+        torch.testing.assert_close(value, losses[name])
+    changed["chroma"][:2] = 1 - batch["chroma"][:2]
+    assert not model(**changed).losses["chroma"].isclose(losses["chroma"])
+
+
+def test_a_batch_of_recordings_only_has_a_loss(data, config):
+    model = pocket_mert.create_model(load_experiment(config), data.train).eval()
+    output = model(**batch_of(data, config, rows=(8, 9)))
+    assert torch.isfinite(output.loss)
+    assert output.losses["chroma"] == 0
+    assert output.losses["key"] == 0
+
+
+def test_the_neighbours_of_an_event_are_half_right():
+    events = torch.zeros(1, 6, 1)
+    events[0, 2] = 1.0
+    assert smeared(events)[0, :, 0].tolist() == [0, 0.5, 1, 0.5, 0, 0]
+
+
+def test_the_filters_are_not_trained(trained, config, data):
+    model = pocket_mert.create_model(load_experiment(config), data.train)
+    weights = load_file(trained / "model.safetensors")
+    name = "feature_extractor.conv_layers.0.conv.weight"
+    torch.testing.assert_close(weights[name].float(), model.filters.weight, atol=1e-3, rtol=1e-3)
+    assert weights[name].dtype == torch.float16
+
+
+def test_the_result_is_a_plain_backbone(trained):
+    model, info = AutoModel.from_pretrained(trained, output_loading_info=True)
+    assert type(model) is HubertModel
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert model.dtype == torch.float32
+    extractor = AutoFeatureExtractor.from_pretrained(trained)
+    assert (extractor.sampling_rate, extractor.do_normalize) == (RATE, True)
+    assert model(torch.zeros(1, RATE)).last_hidden_state.isfinite().all()
+
+
+def test_a_later_run_goes_on_from_an_earlier_one(trained, config, data, data_dir, tmp_path):
+    weights = load_file(trained / "model.safetensors")
+    experiment = load_experiment(config, [f"data.start_from={trained.parent}", "data.loss_weights={beat: 3.0}"])
+    model = pocket_mert.create_model(experiment, data.train)
+    for name, weight in model.hubert.state_dict().items():
+        torch.testing.assert_close(weight.half(), weights[name])
+    assert model.weights["beat"] == 3.0
+    assert model.weights["key"] == WEIGHTS["key"]
+    later = train(config, [data_dir], [f"data.start_from={trained.parent}", "training.max_steps=1"], tmp_path / "later")
+    facts = json.loads((later / "training.json").read_text())
+    assert facts["before"] == json.loads((trained / "training.json").read_text())
+    with pytest.raises(FileNotFoundError, match="has no whole checkpoint; train that run first"):
+        pocket_mert.create_model(load_experiment(config, [f"data.start_from={tmp_path}"]), data.train)
+
+
+def test_it_learns(trained):
+    losses = [json.loads(line).get("loss") for line in (trained / "training_log.jsonl").read_text().splitlines()]
+    losses = [loss for loss in losses if loss is not None]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.rendered=[]", "names no corpus"),
+        ("data.crop_seconds=0.02", "need more for two frames"),
+        ("data.recordings_share=1.0", "it is a share of 1"),
+        ("data.loss_weights={swing: 1.0}", "names 'swing'; there are heads for"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(config, override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_experiment(config, [override])
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_weights(config, data_dir, trained, tmp_path):
+    run = tmp_path / "killed"
+    code = f"from linernotes.training.train import train; train({str(config)!r}, [{str(data_dir)!r}], out={str(run)!r})"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    while process.poll() is None and not list(run.glob("checkpoint-*/trainer_state.json")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (run / "model").exists(), "the run ended before it could be killed"
+    resumed = train(config, [data_dir], out=run, resume=True)
+    assert (resumed / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
