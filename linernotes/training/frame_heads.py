@@ -12,7 +12,7 @@ from transformers import HubertConfig, HubertModel, HubertPreTrainedModel
 from transformers.utils import ModelOutput
 
 from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN
-from linernotes.training.constant_q import PHASES, constant_q_filters, log_magnitudes
+from linernotes.training.constant_q import PHASE_GAINS, PHASES, constant_q_filters, log_magnitudes
 
 # Beats are rare among frames: the weight of a frame that has one.
 RARITY = {"hits": 3.0, "beat": 4.0, "downbeat": 8.0, "chroma": 1.0, "sounds": 1.0}
@@ -58,8 +58,14 @@ class HubertForFrames(HubertPreTrainedModel):
         return self.hubert.feature_extractor.conv_layers[0].conv
 
     def set_filters(self, sampling_rate: int) -> None:
-        """Makes the first convolution a constant-Q filter bank, which is not trained."""
+        """Makes the first convolution a constant-Q filter bank, which is not trained.
+
+        Where each band is normalised by itself (`feat_extract_norm="group"`), its three phases start with three gains.
+        """
+        first = self.hubert.feature_extractor.conv_layers[0]
         with torch.no_grad():
+            if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
+                first.layer_norm.weight.copy_(torch.tensor(PHASE_GAINS).repeat(len(first.layer_norm.weight) // PHASES))
             filters = constant_q_filters(self.filters.out_channels, self.filters.kernel_size[0], sampling_rate)
             self.filters.weight.copy_(filters)
             if self.filters.bias is not None:

@@ -284,7 +284,7 @@ def test_mistakes_are_named(config, override, message):
 
 
 def test_a_backbone_that_is_nowhere_is_named_and_not_looked_for_on_the_hub(config, data):
-    with pytest.raises(FileNotFoundError, match="model.backbone_name is 'nowhere-mert': no such backbone"):
+    with pytest.raises(FileNotFoundError, match=r"model\.backbone_name is 'nowhere-mert': no such backbone"):
         model_of(config, data, "model.backbone_name=nowhere-mert")
     assert (
         beatmeter.backbone_of(load_experiment(config, ["model.backbone_name=m-a-p/MERT-v1-95M"])) == "m-a-p/MERT-v1-95M"

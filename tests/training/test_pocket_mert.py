@@ -20,6 +20,7 @@ from linernotes.corpora.manifest import write_manifest
 from linernotes.corpora.score.composer import compose
 from linernotes.corpora.score.plans import draw_plan
 from linernotes.training.config import ConfigError, load_experiment
+from linernotes.training.constant_q import PHASE_GAINS
 from linernotes.training.frame_heads import WEIGHTS, smeared
 from linernotes.training.recipes import pocket_mert
 from linernotes.training.train import train
@@ -175,6 +176,15 @@ def test_the_filters_are_not_trained(trained, config, data):
     name = "feature_extractor.conv_layers.0.conv.weight"
     torch.testing.assert_close(weights[name].float(), model.filters.weight, atol=1e-3, rtol=1e-3)
     assert weights[name].dtype == torch.float16
+
+
+def test_bands_that_are_normalised_by_themselves_start_with_three_gains(data, config):
+    experiment = load_experiment(config, ["model.feat_extract_norm=group", "model.feat_extract_activation=relu6"])
+    model = pocket_mert.create_model(experiment, data.train)
+    first = model.hubert.feature_extractor.conv_layers[0]
+    assert first.layer_norm.weight[:6].tolist() == [*PHASE_GAINS, *PHASE_GAINS]
+    assert first.layer_norm.weight.requires_grad
+    assert torch.isfinite(model(**batch_of(data, config)).loss)
 
 
 def test_the_result_is_a_plain_backbone(trained):
