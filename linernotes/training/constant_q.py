@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 PHASES = 3
-# One gain a phase: a rectifier that clips keeps what is loud by the first and what is 40 dB softer by the last, as a
+# One gain a phase: a rectifier that clips keeps what is loud by the first and what is 36 dB softer by the last, as a
 # logarithm would, which a Hubert has not. benchmarks/front_ends.py measures what that is worth.
 PHASE_GAINS = (1.0, 8.0, 64.0)
 LOWEST_HZ = 32.70  # C1
