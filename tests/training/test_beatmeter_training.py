@@ -1,15 +1,12 @@
 """BeatMeter from an experiment to a measured folder: it learns, resumes bit by bit, and merges its adapters."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from clicks import write_backbone, write_corpus
+from killing import train_and_kill
 from safetensors.torch import load_file
 
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification
@@ -141,14 +138,7 @@ def test_a_killed_run_resumes_to_the_same_weights(config, data_dir, tmp_path):
     overrides = ["training.epochs=3", "training.highest_losses=0", "training.head_epochs=1"]
     unbroken = train(config, [data_dir], overrides, tmp_path / "unbroken")
     run = tmp_path / "killed"
-    arguments = [str(config), [str(data_dir)], overrides, str(run)]
-    code = f"from linernotes.training.train import train; train(*{arguments!r})"
-    process = subprocess.Popen([sys.executable, "-c", code])
-    while process.poll() is None and not list(run.glob("checkpoint-*/trainer_state.json")):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (run / "model").exists(), "the run ended before it could be killed"
+    train_and_kill(config, data_dir, overrides, run)
     resumed = train(config, [data_dir], overrides, run, resume=True)
     assert (resumed / "model.safetensors").read_bytes() == (unbroken / "model.safetensors").read_bytes()
     assert (resumed / "config.json").read_bytes() == (unbroken / "config.json").read_bytes()

@@ -1,10 +1,6 @@
 """Pre-training of the backbone, on a corpus of a few clips: targets that fit their frames, and an exact resume."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from killing import train_and_kill
 from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModel, HubertModel
 
@@ -236,12 +233,6 @@ def test_what_cannot_be_trained_is_refused(config, override, message):
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(config, data_dir, trained, tmp_path):
     run = tmp_path / "killed"
-    code = f"from linernotes.training.train import train; train({str(config)!r}, [{str(data_dir)!r}], out={str(run)!r})"
-    process = subprocess.Popen([sys.executable, "-c", code])
-    while process.poll() is None and not list(run.glob("checkpoint-*/trainer_state.json")):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (run / "model").exists(), "the run ended before it could be killed"
+    train_and_kill(config, data_dir, [], run)
     resumed = train(config, [data_dir], out=run, resume=True)
     assert (resumed / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()

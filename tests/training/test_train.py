@@ -2,14 +2,11 @@
 
 import csv
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from killing import train_and_kill
 from safetensors.torch import load_file
 
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
@@ -132,15 +129,7 @@ def test_a_checkpoint_that_was_cut_is_passed_over(tmp_path):
 def test_a_killed_run_resumes_to_the_same_weights_and_log(data_dir, config, tmp_path):
     unbroken = train(config, [data_dir], out=tmp_path / "unbroken")
     run = tmp_path / "killed"
-    arguments = [str(config), [str(data_dir)], [], str(run)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"from linernotes.training.train import train; train(*{arguments!r})"]
-    )
-    while process.poll() is None and not list(run.glob("checkpoint-*")):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (run / "model").exists(), "the run ended before it could be killed"
+    train_and_kill(config, data_dir, [], run)
     resumed = train(config, [data_dir], out=run, resume=True)
     assert (resumed / "model.safetensors").read_bytes() == (unbroken / "model.safetensors").read_bytes()
     assert losses_of(resumed) == losses_of(unbroken)
