@@ -28,7 +28,7 @@ from linernotes.corpora.score.jitter import jitter
 from linernotes.corpora.score.loudness import loudness
 from linernotes.corpora.score.plans import draw_plan
 from linernotes.corpora.score.render import MissingSoundError, Renderer
-from linernotes.corpora.score.score import Facts, Score, Span
+from linernotes.corpora.score.score import Score, facts_of
 from linernotes.corpora.score.soundfonts import FONTS, find
 from linernotes.corpora.score.sources import ExcerptError, Piece
 from linernotes.corpora.score.sources.dealing import Dealt, candidates, deal, digests, find_folders
@@ -147,13 +147,6 @@ def _score(part: Part, piece: Piece | None, seconds: float, rng: np.random.Gener
     if not part.suits(score.facts):
         raise ExcerptError(f"{piece.name} is not ({part.name}) here: draw another place or piece")
     return score
-
-
-def facts_of(row: Mapping[str, Any]) -> Facts:
-    """The facts of a manifest's row, as the composer had them."""
-    facts = json.loads(row["facts"])
-    spans = {name: [Span(**span) for span in facts[name]] for name in ("meters", "chords", "sections")}
-    return Facts(**facts | spans | {"grouping": tuple(facts["grouping"])})
 
 
 @lru_cache(maxsize=2)

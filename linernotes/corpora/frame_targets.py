@@ -4,7 +4,6 @@ All arrays have one row a frame, for frames centred at `times` (seconds). Where 
 wrote down, a chord between two songs) the class is `UNKNOWN`, which a loss is to ignore.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pretty_midi
 from linernotes.corpora.score.harmony import NAMES, SPELLINGS, parse_key
 from linernotes.corpora.score.jitter import CHORD
 from linernotes.corpora.score.programs import FAMILIES
-from linernotes.corpora.score.score import VOICE_PROGRAMS, Facts, Span
+from linernotes.corpora.score.score import VOICE_PROGRAMS, Facts, Span, facts_of
 from linernotes.corpora.score.styles import STYLES
 
 UNKNOWN = -100  # torch's cross-entropy leaves it out
@@ -61,9 +60,7 @@ def notes_file(recording: Path | str) -> Path:
 
 def targets_of_row(row: Mapping[str, Any], midi: pretty_midi.PrettyMIDI, times: np.ndarray) -> dict[str, np.ndarray]:
     """As `frame_targets`, of a manifest's row and its notes."""
-    facts = json.loads(row["facts"])
-    spans = {name: [Span(**span) for span in facts[name]] for name in ("meters", "chords", "sections")}
-    return frame_targets(midi, Facts(**facts | spans), times)
+    return frame_targets(midi, facts_of(row), times)
 
 
 def _key_class(name: str | None) -> int:

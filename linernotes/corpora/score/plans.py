@@ -103,9 +103,7 @@ def draw_plan(
     chosen_key = Key(dice.whole(0, 11), dice.weigh(way.modes)) if key is None else parse_key(key)
     call = Call(meters[0], chosen_key.mode, tempo * meters[0].felt_quarters, program)
     layers = _draw_layers(dice, call, polyrhythm, joined=bool(drums or voice))
-    sections = way.form(dice, call)
-    if layers:
-        sections = tuple(replace(section, feel="band") for section in sections)
+    sections = _draw_form(dice, way, call, layers)
     accent, seats = _draw_accents(dice, _seat(dice, way, call, layers, drums, voice))
     swings = all(m.pulse == 1.0 for m in meters) and not (layers and layers.alone)
     form_quarters = sum(section.bars for section in sections) * meters[0].quarters
@@ -125,6 +123,12 @@ def draw_plan(
         start_quarters=0.0 if from_the_top else dice.between(0.0, form_quarters),
         **_draw_playing(dice, way),
     )
+
+
+def _draw_form(dice: Dice, way: Style, call: Call, layers: Polyrhythm | None) -> tuple[Section, ...]:
+    """The sections; under a polyrhythm all of the band plays through."""
+    sections = way.form(dice, call)
+    return tuple(replace(section, feel="band") for section in sections) if layers else sections
 
 
 def _draw_layers(dice: Dice, call: Call, ratio: str | None, joined: bool) -> Polyrhythm | None:

@@ -4,8 +4,11 @@ Conventions: times in seconds from the start of the clip, unless named `_quarter
 a *pulse* is what is counted in a bar (7 of them in 7/8), a *felt beat* what the tempo counts.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import pretty_midi
 
@@ -61,6 +64,13 @@ class Facts:
     @property
     def duration_seconds(self) -> float:
         return self.meters[-1].end_seconds
+
+
+def facts_of(row: Mapping[str, Any]) -> Facts:
+    """The facts of a manifest's row, as the composer had them."""
+    facts = json.loads(row["facts"])
+    spans = {name: [Span(**span) for span in facts[name]] for name in ("meters", "chords", "sections")}
+    return Facts(**facts | spans | {"grouping": tuple(facts["grouping"])})
 
 
 @dataclass

@@ -15,20 +15,20 @@ import numpy as np
 import pretty_midi
 import torch
 from datasets import Dataset, Features, List, Value, concatenate_datasets
-from torch import Tensor
 from transformers import HubertConfig as Config
 from transformers import Wav2Vec2FeatureExtractor
 
 import linernotes
 from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN, notes_file, targets_of_row
 from linernotes.corpora.manifest import by_split, read_excerpt, read_manifest
+from linernotes.modeling.chunks import geometry
 from linernotes.training.checkpoints import last_whole_checkpoint, load_learned
 from linernotes.training.frame_heads import WEIGHTS
 from linernotes.training.frame_heads import HubertForFrames as Model
 from linernotes.training.rows import Data, find_folder, no_pretraining, one_learning_rate, unchanged_batches
 
 LABEL_NAMES = ("scored",)
-COLUMNS = ("audio", "facts", "duration_seconds", "group", "split", "licence")
+COLUMNS = ("audio", "facts", "group", "split", "licence")
 
 EPOCH_METRICS = ()
 answers = None  # a backbone answers nothing
@@ -93,9 +93,7 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         folder = find_folder(options.recordings, data_dirs)
         rows = read_manifest(folder / "manifest.jsonl")
         sources.append(source_of(options.recordings, rows))
-        blank = {"facts": [None] * len(rows), "duration_seconds": [None] * len(rows)}
-        for name, column in blank.items():
-            rows = rows.add_column(name, column, feature=Value("string" if name == "facts" else "float64"))
+        rows = rows.add_column("facts", [None] * len(rows), feature=Value("string"))
         splits["train"].append(with_answers(rows.select_columns(list(COLUMNS)), options.teacher, folder))
     parts = {split: concatenate_datasets(part) for split, part in splits.items()}
     return Data(parts["train"], parts.get("validation"), parts.get("test"), sources=sources)
@@ -211,17 +209,14 @@ def truth(row: dict[str, Any], times: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def frame_count(config: Config, samples: int) -> int:
-    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
-        samples = (samples - kernel) // stride + 1
-    return samples
+    reach, hop = geometry(config)
+    return (samples - reach) // hop + 1
 
 
 def frame_centres(config: Config, frames: int) -> np.ndarray:
     """The sample in the middle of what each frame hears."""
-    field, hop = 1, 1
-    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
-        field, hop = field + (kernel - 1) * hop, hop * stride
-    return np.arange(frames) * hop + (field - 1) / 2
+    reach, hop = geometry(config)
+    return np.arange(frames) * hop + (reach - 1) / 2
 
 
 def measure_epoch(experiment: Any) -> Callable | None:
@@ -242,7 +237,3 @@ def save(model: Model, folder: Path, experiment: Any) -> None:
         sampling_rate=experiment.data.sampling_rate, do_normalize=True, return_attention_mask=False
     )
     extractor.save_pretrained(folder)
-
-
-def answers_of(outputs: Any) -> dict[str, Tensor]:
-    return outputs.answers
