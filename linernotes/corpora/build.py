@@ -20,7 +20,7 @@ import numpy as np
 import pretty_midi
 import soundfile
 
-from linernotes.corpora.manifest import write_manifest
+from linernotes.corpora.manifest import MANIFEST, write_manifest
 from linernotes.corpora.recipe import Part, Recipe, RecipeError, load_recipe, recipe_of
 from linernotes.corpora.score.composer import compose
 from linernotes.corpora.score.effects import draw_chain
@@ -46,7 +46,7 @@ __all__ = [
     "make_clip",
 ]
 
-MANIFEST, RECIPE, ROWS = "manifest.jsonl", "recipe.json", "rows"
+RECIPE, ROWS = "recipe.json", "rows"
 ATTEMPTS = 200  # at music that is as the part asks and that the font can play
 COMPOSED = "generated notes: Apache-2.0"
 HEADROOM = 0.99  # of full scale

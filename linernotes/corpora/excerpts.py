@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from linernotes.corpora.build import MANIFEST
-from linernotes.corpora.manifest import write_manifest
+from linernotes.corpora.manifest import MANIFEST, write_manifest
 from linernotes.modeling.audio import AudioError, stream_audio
 
 SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")

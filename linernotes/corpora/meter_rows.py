@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from datasets import Dataset, Features, Value
 
-from linernotes.corpora.manifest import FEATURES, make_manifest, read_manifest
+from linernotes.corpora.manifest import FEATURES, MANIFEST, make_manifest, read_manifest
 from linernotes.corpora.meters import meters_of, why_left_out
 from linernotes.corpora.readers.records import Rows
 from linernotes.corpora.splits import SPLIT_NAMES
@@ -35,7 +35,7 @@ class MeterRows(NamedTuple):
 def rendered_rows(folder: Path, classes: Sequence[int]) -> MeterRows:
     """Rows of a corpus with facts. Left out is music in a meter that is no class, or in several by turns."""
     rows, left_out = [], Counter()
-    for row in read_manifest(folder / "manifest.jsonl"):
+    for row in read_manifest(folder / MANIFEST):
         facts = json.loads(row["facts"], object_hook=lambda fields: SimpleNamespace(**fields))
         meters = meters_of(facts, classes)
         if not meters:

@@ -18,11 +18,10 @@ import pandas as pd
 import pretty_midi
 import soundfile
 
-from linernotes.corpora.build import MANIFEST, facts_of
 from linernotes.corpora.build import RECIPE as CORPUS_RECIPE
-from linernotes.corpora.manifest import read_excerpt
+from linernotes.corpora.manifest import MANIFEST, read_excerpt
 from linernotes.corpora.score.harmony import NAMES, parse_key
-from linernotes.corpora.score.score import Facts
+from linernotes.corpora.score.score import Facts, facts_of
 from linernotes.modeling.audio import read_audio
 
 SECONDS = 10.0  # heard of a recording, at most

@@ -20,7 +20,7 @@ from transformers import Wav2Vec2FeatureExtractor
 
 import linernotes
 from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN, notes_file, targets_of_row
-from linernotes.corpora.manifest import by_split, read_excerpt, read_manifest
+from linernotes.corpora.manifest import MANIFEST, by_split, read_excerpt, read_manifest
 from linernotes.modeling.chunks import geometry
 from linernotes.training.checkpoints import last_whole_checkpoint, load_learned
 from linernotes.training.frame_heads import WEIGHTS
@@ -84,14 +84,14 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     options: DataOptions = experiment.data
     splits, sources = {}, []
     for name in options.rendered:
-        rows = read_manifest(find_folder(name, data_dirs) / "manifest.jsonl")
+        rows = read_manifest(find_folder(name, data_dirs) / MANIFEST)
         parts = by_split(rows)
         for split, part in parts.items():
             splits.setdefault(split, []).append(without_answers(part.select_columns(list(COLUMNS))))
         sources.append(source_of(name, parts["train"]))
     if options.recordings:
         folder = find_folder(options.recordings, data_dirs)
-        rows = read_manifest(folder / "manifest.jsonl")
+        rows = read_manifest(folder / MANIFEST)
         sources.append(source_of(options.recordings, rows))
         rows = rows.add_column("facts", [None] * len(rows), feature=Value("string"))
         splits["train"].append(with_answers(rows.select_columns(list(COLUMNS)), options.teacher, folder))
