@@ -58,26 +58,58 @@ def classified(request: dict, options: dict, samples, sampling_rate: int) -> dic
     }
 
 
+def heard(model, request: dict, options: dict) -> dict:
+    """What a backbone, which has no `predict`, makes of the sound, and how far that is from silence."""
+    import torch
+    from transformers import AutoFeatureExtractor
+
+    extractor = AutoFeatureExtractor.from_pretrained(request["target"], **options)
+    samples = sound(request["seconds"], extractor.sampling_rate)
+    states = []
+    for given in (samples, 0 * samples):
+        inputs = extractor(given, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+        with torch.no_grad():
+            states.append(model(**inputs).last_hidden_state.float())
+    frames, silent = states
+    numbers = {
+        "magnitude": frames.abs().mean(),
+        "deviation": frames.std(),
+        "from_silence": (frames - silent).abs().mean(),
+        "first_of_the_middle": frames[0, frames.shape[1] // 2].flatten()[0],
+    }
+    return {"shape": list(frames.shape)} | {name: round(value.item(), 7) for name, value in numbers.items()}
+
+
 def answers(request: dict) -> dict:
     import torch
     from transformers import AutoConfig, AutoModel
 
     options = {key: request[key] for key in ("revision", "code_revision") if request.get(key)}
-    options["trust_remote_code"] = True
     torch.set_num_threads(1)  # one thread adds in one order: the same numbers in every process
-    config = AutoConfig.from_pretrained(request["target"], **options)
-    model, info = AutoModel.from_pretrained(request["target"], **options, output_loading_info=True)
-    samples = sound(request["seconds"], config.sampling_rate)
+    config = AutoConfig.from_pretrained(request["target"], **options, trust_remote_code=True)
+    has_code = bool(getattr(config, "auto_map", None))  # without one there is none to trust, and a backbone is loaded
+    options["trust_remote_code"] = has_code
+    model, info = AutoModel.from_pretrained(
+        request["target"],
+        **options,
+        output_loading_info=True,
+        ignore_mismatched_sizes=not has_code,  # reported below: the error of transformers does not say which
+    )
     report = {
         "missing_keys": sorted(info["missing_keys"]),
         "unexpected_keys": sorted(info["unexpected_keys"]),
+        "mismatched_keys": sorted(name for name, *_ in info["mismatched_keys"]),
         "in_eval_mode": not model.training,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "weights": digest(model),
-        "predict": model.predict(samples, sampling_rate=config.sampling_rate),
     }
-    if "AutoModelForAudioClassification" in config.auto_map:
-        report |= classified(request, options, samples, config.sampling_rate)
+    if has_code:
+        samples = sound(request["seconds"], config.sampling_rate)
+        report["predict"] = model.predict(samples, sampling_rate=config.sampling_rate)
+        if "AutoModelForAudioClassification" in config.auto_map:
+            report |= classified(request, options, samples, config.sampling_rate)
+    else:
+        report["last_hidden_state"] = heard(model, request, options)
     report["imported"] = sorted(name for name in sys.modules if name.split(".")[0] == "linernotes")
     return report
 

@@ -5,6 +5,7 @@ it reported of another copy: the folder before it left, and the revision that ca
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -25,13 +26,16 @@ KEPT_VARIABLES = ("HF_ENDPOINT", "HF_HUB_DISABLE_XET")  # which Hub, and how it 
 def ask(target: str | Path, *, revision: str | None = None, token: str | None = None) -> dict[str, Any]:
     """Loads a folder or repository in a clean process by every Auto class that it names, and asks it about one sound.
 
+    Code is trusted only where the config has an `auto_map`; a folder without is loaded as a backbone of transformers.
+
     Args:
         target: a folder, or a Hub id with `revision`.
         token: for a private repository; handed over in the environment, never on a command line.
 
     Returns:
-        `weights` (SHA-256 of all of them), `parameters`, `missing_keys`, `unexpected_keys`, `predict`, and for
-        classifiers `classifier` and `pipeline`, the probabilities by label.
+        `weights` (SHA-256 of all of them), `parameters`, `missing_keys`, `unexpected_keys`, `mismatched_keys`,
+        `predict`, and for classifiers `classifier` and `pipeline`, the probabilities by label; of a backbone, instead
+        of `predict`, the shape and some statistics of its `last_hidden_state`.
 
     Raises:
         PublishError: it could not be loaded or asked; the message ends with the process' last line.
@@ -72,9 +76,12 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 def sound_report(target: str, report: dict[str, Any]) -> dict[str, Any]:
     """The report, if it is of a whole model whose ways of being asked agree. Raises PublishError."""
-    for kind in ("missing_keys", "unexpected_keys"):
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report[kind]:
-            raise PublishError(f"{target}: {len(report[kind])} {kind.replace('_', ' ')}, {report[kind][0]!r} first")
+            raise PublishError(
+                f"{target}: {len(report[kind])} {kind.replace('_', ' ')}, {report[kind][0]!r} first; "
+                "config.json and the weights are not of one model: save both again"
+            )
     if report["imported"]:
         raise PublishError(f"{target}: its code imports {report['imported'][0]}, which its users do not have")
     if not report["in_eval_mode"]:
@@ -85,6 +92,11 @@ def sound_report(target: str, report: dict[str, Any]) -> dict[str, Any]:
         for way in ("classifier", "pipeline"):
             if not said or differences(said[0], {label: report[way][label] for label in labels}):
                 raise PublishError(f"{target}: predict and the {way} give different probabilities for one window")
+    if states := report.get("last_hidden_state"):
+        if not all(math.isfinite(value) for name, value in states.items() if name != "shape"):
+            raise PublishError(f"{target}: its hidden states of a sound are not all finite; train or save it again")
+        if states["from_silence"] <= TOLERANCE:
+            raise PublishError(f"{target}: its hidden states of a sound are those of silence; train or save it again")
     return report
 
 

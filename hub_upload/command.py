@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 MODELS = Path(__file__).resolve().parents[1] / "models"  # beside this folder, in a checkout and in a package alike
 STOPPED = 130  # as shells say of Ctrl-C
 CHECKPOINT_TEMPLATE = "genre-moe"  # the family whose `.pt` form is known
+LOAD = """
+from transformers import AutoModel
+
+model = AutoModel.from_pretrained(
+    "{repo_id}",
+    revision="{sha}",
+    code_revision="{sha}",
+    trust_remote_code=True,
+)
+model.predict("song.mp3")"""
+LOAD_BACKBONE = """
+from transformers import AutoFeatureExtractor, AutoModel
+
+extractor = AutoFeatureExtractor.from_pretrained("{repo_id}", revision="{sha}")
+model = AutoModel.from_pretrained("{repo_id}", revision="{sha}")
+inputs = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt")  # mono floats at that rate
+model(**inputs).last_hidden_state"""
 
 
 def main() -> None:
@@ -89,7 +106,7 @@ def run(
             describe_plan(folder, repo)
             return
         pushed = send(folder, repo, api, before, private=private, revision=revision, message=message)
-    report(pushed)
+    report(pushed, before)
 
 
 def send(folder: Path, repo: str, api: "HfApi", before: dict[str, Any], **options: Any) -> "Pushed":
@@ -160,19 +177,11 @@ def describe_plan(folder: Path, repo: str) -> None:
     typer.echo(f"{repo}: all of this would be sent; it loads and answers. Nothing was sent, no right was asked for.")
 
 
-def report(pushed: "Pushed") -> None:
+def report(pushed: "Pushed", answers: dict[str, Any]) -> None:
+    """Where it is, and the lines that load exactly that commit and ask it as it was asked here."""
     what = "Published" if pushed.changed else "Nothing to do, the same is there already"
-    typer.echo(
-        f"{what}: {pushed.url}\n\n"
-        "from transformers import AutoModel\n\n"
-        "model = AutoModel.from_pretrained(\n"
-        f'    "{pushed.repo_id}",\n'
-        f'    revision="{pushed.sha}",\n'
-        f'    code_revision="{pushed.sha}",\n'
-        "    trust_remote_code=True,\n"
-        ")\n"
-        'model.predict("song.mp3")'
-    )
+    lines = LOAD if "predict" in answers else LOAD_BACKBONE
+    typer.echo(f"{what}: {pushed.url}\n{lines.format(repo_id=pushed.repo_id, sha=pushed.sha)}")
 
 
 def step(stage: str) -> None:

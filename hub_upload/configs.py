@@ -27,6 +27,11 @@ CLASS_OF_MODULE = re.compile(r"([A-Za-z_]\w*)\.[A-Za-z_]\w*", re.ASCII)
 FETCHING = {"attn_implementation", "experts_implementation", "quantization_config", "custom_pipelines"}
 BUILDERS = ("Config", "FeatureExtractor")  # how the classes that declare keys end
 AGAIN = "download or export it again"
+UNKNOWN = f"known neither to its code nor to transformers: {AGAIN}"
+NO_CODE = (
+    "unknown to transformers, and no auto_map names code for it: save it as a model that transformers has, "
+    "or with its code (register_for_auto_class)"
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,12 @@ def _check_form(form: Form, value: Any, files: dict[str, Path]) -> Iterator[str]
     """Raises ValueError where the file is no object, or the code that declares its keys is no Python."""
     if not isinstance(value, dict):
         raise ValueError(f"holds no object but {type(value).__name__}")
-    own_keys, own_kinds = _declared_by_folder(form, files)
+    is_plain = form.base is PreTrainedConfig and not value.get("auto_map")  # then no code of the folder is loaded
+    own_keys, own_kinds = (set(), set()) if is_plain else _declared_by_folder(form, files)
+    if is_plain:
+        known = dir(transformers)  # which names its classes without importing them
+        strange = [name for name in _leaves(value.get("architectures") or []) if name not in known]
+        yield from (f"has the architecture {name!r}, {NO_CODE}" for name in strange)
     for place, block in _blocks(value):
         if private := sorted(key for key in block if key.startswith("_")):
             yield f"sets {_some(place, private)}, transformers' private state, which may name code or a path: remove it"
@@ -121,7 +131,7 @@ def _check_form(form: Form, value: Any, files: dict[str, Path]) -> Iterator[str]
         if not place or kind is not None or place.endswith("_config."):
             known = form.transformers_class(kind) if isinstance(kind, str) and kind not in own_kinds else None
             if not isinstance(kind, str) or (known is None and kind not in own_kinds):
-                yield f"has {place + form.named_by!r} {kind!r}, known neither to its code nor to transformers: {AGAIN}"
+                yield f"has {place + form.named_by!r} {kind!r}, {NO_CODE if is_plain else UNKNOWN}"
                 continue
             allowed = own_keys if known is None else _declared_by_transformers(known, form.base)
             if unread := sorted(set(block) - allowed - form.common - FETCHING - {form.named_by, *private}):

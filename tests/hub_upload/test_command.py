@@ -3,19 +3,26 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hub_client import client_environment
 from local_hub import LocalHub, Status
+from safetensors.torch import load_file, save_file
+from transformers import AutoFeatureExtractor, HubertModel
 
 from linernotes.hub_upload.asking import sound
 from linernotes.hub_upload.clean import clean_environment, differences
+from linernotes.hub_upload.manifest import verify_place
 
 ROOT = Path(__file__).parents[2]
-REPO = "me/tiny-moe"
+REPO, BACKBONE = "me/tiny-moe", "me/tiny-backbone"
 
 
 def upload(hub: LocalHub, home: Path, *arguments: str, xet: bool = False, **environment: str):
@@ -28,10 +35,14 @@ def upload(hub: LocalHub, home: Path, *arguments: str, xet: bool = False, **envi
     return run
 
 
-def run_snippet(hub: LocalHub, home: Path, printed: str, recording: Path) -> dict:
-    """The printed lines, run by somebody who has nothing of ours."""
-    code = printed.split("\n\n", 1)[1].replace('model.predict("song.mp3")', "")
-    code += f"\nimport json; print(json.dumps(model.predict({str(recording)!r})))"
+def snippet(printed: str) -> str:
+    return printed.split("\n\n", 1)[1].strip()
+
+
+def run_snippet(hub: LocalHub, home: Path, code: str) -> Any:
+    """What the last of some lines gives, run by somebody who has nothing of ours."""
+    *lines, asked = code.splitlines()
+    code = "\n".join([*lines, "import json", f"print(json.dumps({asked}))"])
     environment = clean_environment(home) | {"HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": "1"}
     run = subprocess.run([sys.executable, "-I", "-c", code], env=environment, cwd="/", capture_output=True, check=False)
     assert run.returncode == 0, run.stderr.decode()
@@ -52,11 +63,43 @@ def test_from_a_folder_to_an_answer(way, tiny_folder, tmp_path, recording):
         sha = hub.head(REPO)
         assert run.stdout.count(sha) == 3  # the address, the revision of the weights, the revision of the code
         here = linernotes.load(tiny_folder).predict(recording)
-        assert not differences(here, run_snippet(hub, tmp_path / "stranger", run.stdout, recording))
+        code = snippet(run.stdout).replace("song.mp3", str(recording))
+        assert not differences(here, run_snippet(hub, tmp_path / "stranger", code))
         again = upload(hub, tmp_path / "home", "--repo", REPO, "--model", str(tiny_folder), xet=xet)
         assert again.returncode == 0, again.stderr
         assert "Nothing to do" in again.stdout
         assert hub.head(REPO) == sha
+
+
+@pytest.mark.slow
+def test_from_a_backbone_to_its_hidden_states(tiny_backbone, tmp_path, hub, api):
+    run = upload(hub, tmp_path / "home", "--repo", BACKBONE, "--model", str(tiny_backbone))
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count(hub.head(BACKBONE)) == 3  # the address, the revisions of the extractor and of the model
+    assert not {"trust_remote_code", "predict"} & set(re.findall(r"\w+", run.stdout))
+    assert not [name for name in hub.files(BACKBONE) if name.endswith(".py")]
+    assert verify_place(BACKBONE).parameters == 45_240
+    samples = sound(1.0, 24_000)
+    np.save(tmp_path / "samples.npy", samples)
+    given = f"import numpy\nsamples = numpy.load({str(tmp_path / 'samples.npy')!r})\n"
+    found = run_snippet(hub, tmp_path / "stranger", f"{given}{snippet(run.stdout)}.tolist()")
+    inputs = AutoFeatureExtractor.from_pretrained(tiny_backbone)(samples, sampling_rate=24_000, return_tensors="pt")
+    with torch.no_grad():
+        here = HubertModel.from_pretrained(tiny_backbone)(**inputs).last_hidden_state
+    assert here.shape == (1, 72, 16)
+    np.testing.assert_allclose(found, here, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_backbone_with_a_lost_weight_is_not_sent(tiny_backbone, tmp_path, hub):
+    folder = Path(shutil.copytree(tiny_backbone, tmp_path / "tiny-backbone"))
+    weights = load_file(folder / "model.safetensors")
+    del weights["encoder.layer_norm.bias"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    run = upload(hub, tmp_path / "home", "--repo", BACKBONE, "--model", str(folder))
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "1 missing keys, 'encoder.layer_norm.bias' first; config.json and the weights are not of one" in run.stderr
+    assert hub.repos == {}
 
 
 @pytest.mark.slow

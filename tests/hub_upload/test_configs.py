@@ -1,12 +1,13 @@
 """Configs that would have other code run, claim absurd sizes or say what nobody reads are refused."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from tampering import edit, refuse
-from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
 from linernotes.hub_upload.manifest import verify, write_sums
 
@@ -182,16 +183,54 @@ def test_a_hostile_nested_config_is_refused(changes, found, nested):
     refuse(write_sums(nested).parent, found)
 
 
-def test_a_plain_transformers_model_is_judged_by_transformers(tmp_path):
-    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-    convolutions = {"conv_dim": (8,), "conv_stride": (5,), "conv_kernel": (10,), "num_conv_pos_embedding_groups": 2}
-    HubertModel(HubertConfig(**sizes, **convolutions)).save_pretrained(tmp_path)
-    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
-    write_sums(tmp_path)
-    assert verify(tmp_path).code == {}
-    edit(tmp_path / CONFIG, attention_window=3)
-    write_sums(tmp_path)
-    refuse(tmp_path, r"config\.json sets 'attention_window', which no code declares for 'hubert': remove it")
+# Configs without code
+
+
+@pytest.fixture
+def backbone(tiny_backbone, tmp_path) -> Path:
+    folder = Path(shutil.copytree(tiny_backbone, tmp_path / "tiny-backbone"))
+    return write_sums(folder).parent
+
+
+def test_a_plain_transformers_model_is_judged_by_transformers(backbone):
+    assert verify(backbone).code == {}
+
+
+def test_a_backbone_whose_weights_changed_is_refused(backbone):
+    weights = load_file(backbone / "model.safetensors")
+    weights["encoder.layer_norm.bias"][3] = float("nan")
+    save_file(weights, backbone / "model.safetensors", {"format": "pt"})
+    found = r"model\.safetensors: 1 of 16 numbers of 'encoder\.layer_norm\.bias' are NaN or infinite: export it again"
+    assert any("differs from its sum" in finding for finding in refuse(backbone, found))
+    assert len(refuse(write_sums(backbone).parent, found)) == 1
+
+
+NOWHERE = "unknown to transformers, and no auto_map names code for it: save it as a model that transformers has, or"
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"attention_window": 3}, "sets 'attention_window', which no code declares for 'hubert': remove it"),
+        ({"model_type": "waltz"}, f"has 'model_type' 'waltz', {NOWHERE} with its code"),
+        ({"model_type": None}, f"has 'model_type' None, {NOWHERE}"),
+        ({"architectures": ["HubertModel", "HubertForFrames"]}, f"has the architecture 'HubertForFrames', {NOWHERE}"),
+        ({"architectures": [["Model"]]}, f"has the architecture 'Model', {NOWHERE}"),
+        ({"auto_map": {"AutoModel": "modeling_x.Model"}}, r"from 'modeling_x.Model', and modeling_x\.py is not in the"),
+        ({"auto_map": {}, "model_type": "waltz"}, f"has 'model_type' 'waltz', {NOWHERE}"),
+    ],
+)
+def test_a_plain_config_that_names_what_is_nowhere_is_refused(changes, found, backbone):
+    set_config(backbone, **changes)
+    findings = refuse(write_sums(backbone).parent, found)
+    assert len(findings) == 1
+    assert findings[0].startswith("config.json ")
+
+
+def test_code_that_no_auto_map_names_makes_no_model(folder):
+    set_config(folder, auto_map=None, architectures=["GenreMoeForAudioClassification"])
+    findings = refuse(write_sums(folder).parent, f"has the architecture 'GenreMoeForAudioClassification', {NOWHERE}")
+    assert any(f"has 'model_type' 'genre_moe', {NOWHERE}" in finding for finding in findings)
 
 
 @pytest.mark.parametrize("name", ["ClapAudioConfig", "EncodecConfig", "LlamaConfig", "Wav2Vec2Config", "WavLMConfig"])

@@ -1,6 +1,7 @@
 """An export is whole, holds nothing of this machine, and loads where nothing of ours is."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -32,6 +33,25 @@ def test_a_freshly_trained_folder_becomes_a_repository(source, tmp_path):
     configs = {"config.json", "preprocessor_config.json", "model.safetensors"}
     assert names(out) == code | configs | {"README.md", "SHA256SUMS"}
     assert verify(out).files == len(names(out)) - 1
+
+
+def test_a_backbone_becomes_a_repository_without_code(tiny_backbone, tmp_path):
+    out = export(tiny_backbone, tmp_path / "out", "me/tiny-backbone")
+    assert names(out) == (names(tiny_backbone) - {"card.md"}) | {"README.md", "SHA256SUMS"}
+    card = (out / "README.md").read_text()
+    assert 'model = AutoModel.from_pretrained("me/tiny-backbone")' in card
+    assert not {"trust_remote_code", "custom_code", "predict", "walkthrough"} & set(re.findall(r"\w+", card))
+    assert (out / "model.safetensors").read_bytes() == (tiny_backbone / "model.safetensors").read_bytes()
+    report = verify(out)
+    assert (report.parameters, report.code, report.notes) == (45_240, {}, [])
+
+
+def test_an_own_model_whose_config_names_no_code_is_refused(source, tmp_path):
+    settings = json.loads((source / "config.json").read_text())
+    del settings["auto_map"]
+    (source / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(PublishError, match=r"'model_type' 'genre_moe', unknown to transformers, and no auto_map names"):
+        export(source, tmp_path / "out")
 
 
 def test_links_become_files_and_sources_stay_behind(tmp_path):
