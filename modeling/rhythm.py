@@ -1,9 +1,9 @@
 """Rhythm as periods: how the frames of a recording repeat, on an axis on which tempo is only a shift.
 
-Mean and maximum over time forget the order of what was heard, and with it the meter. Here a few activations, each a
-weighted sum of a frame's features, are compared with themselves at every lag. Pulse and bar are two peaks, and on a
-logarithmic lag axis their distance, log2(5) octaves for five beats to the bar, is the same at every tempo: convolutions
-along that axis find the pattern, and pooling over the axis forgets where it was.
+Mean and maximum over time forget the order of what was heard, and with it the meter. Here a few activations, each the
+probability of an event in a frame (a beat, the first of a bar, a drum), are compared with themselves at every lag.
+Pulse and bar are two peaks, and on a logarithmic lag axis their distance, log2(5) octaves for five beats to the bar, is
+the same at every tempo: convolutions along that axis find the pattern, and pooling over the axis forgets where it was.
 
 Sources: the autocorrelation tempogram (Grosche, Müller, Kurth, ICASSP 2010); a logarithmic lag axis against changes of
 tempo (Holzapfel, Stylianou, "Scale transform in rhythmic similarity of music", 2011). Lags are in frames.
@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-SMALLEST_POWER = 1e-5  # of an activation; anything weaker is rounding, and has no period
+SMALLEST_POWER = 1e-6  # of an activation; anything weaker is rounding, and has no period
 LONGEST_RATIO = math.log2(11)  # octaves from a pulse to a bar of eleven
 KERNEL = 7
 
@@ -125,9 +125,13 @@ class Tempogram(nn.Module):
         largest = hidden.masked_fill(missing, -torch.inf).amax(-1).masked_fill(missing.all(-1), 0.0)
         return torch.cat((mean, largest), dim=-1)
 
+    def events(self, frames: Tensor) -> Tensor:
+        """Logits of the events in each frame, (batch, frames, channels)."""
+        return self.activations(self.norm(frames))
+
     def periods(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The tempogram, (batch, channels + pairs, lags) between about -1 and 1, and which lags were heard."""
-        activations = self.activations(self.norm(frames))
+        activations = self.events(frames).sigmoid()
         with torch.autocast(frames.device.type, enabled=False):  # a spectrum of half precision loses its small lines
             correlations, overlap = autocorrelation(activations, mask, self.axis.max_lag, self.pairs)
             return self.axis.sample(correlations, overlap)

@@ -2,7 +2,8 @@
 
 Columns: audio, start_seconds, end_seconds, labels (meters, such as ["3", "4"]), group, split, licence, and as text or
 None: clip, source (composer, symbtr, meter2800 ...), origin (composed, real scores, recordings), grouping ("7: 3+2+2",
-of meters whose groups differ), novelty (of a test row: whether its grouping is among the training rows), tempo.
+of meters whose groups differ), novelty (of a test row: whether its grouping is among the training rows), tempo, facts
+(of rendered scores).
 """
 
 import json
@@ -20,7 +21,7 @@ from linernotes.corpora.meters import meters_of, why_left_out
 from linernotes.corpora.readers.records import Rows
 from linernotes.corpora.splits import SPLIT_NAMES
 
-ABOUT = ("clip", "source", "origin", "novelty", "grouping", "tempo")
+ABOUT = ("clip", "source", "origin", "novelty", "grouping", "tempo", "facts")
 ROW = Features({**FEATURES, **dict.fromkeys(ABOUT, Value("string"))})
 TEMPI_BPM = (0, 90, 120, 150)
 

@@ -5,8 +5,10 @@ epoch then costs what the head costs. Kept are the middle of each row, unvaried,
 """
 
 import logging
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from datasets import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -14,48 +16,96 @@ from torch.utils.data import DataLoader
 
 from linernotes.modeling.chunks import Heard
 from linernotes.modeling.music_model import MusicModel
+from linernotes.training.frame_heads import smeared
 
 logger = logging.getLogger(__name__)
 GRADIENT_NORM = 1.0
 
 
-def train_head(model: MusicModel, view: Dataset, epochs: int, batch_size: int, learning_rate: float) -> list[float]:
+def train_head(
+    model: MusicModel, heard: list[Heard], labels: Tensor, epochs: int, batch_size: int, learning_rate: float
+) -> list[float]:
     """Trains what lies behind the backbone for so many epochs, the learning rate a cosine to 0; returns their losses.
 
     Where the model hears frames, these are a mixture of layers made in `listen`, so that the weights of the layers stay
     as they are.
 
     Args:
-        view: rows as `forward` takes them, with `labels`.
+        heard, labels: of every row, as `hear` makes them.
     """
-    heard, labels = hear(model, view, batch_size)
     held = [*model.backbone.parameters(), *([model.layer_logits] if heard[0].frames is not None else [])]
     held = {id(parameter) for parameter in held}
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in held]
-    optimiser = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=1e-4)
-    steps = -(-len(heard) // batch_size) * epochs
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    losses = []
+
+    def loss_of(rows: list[int]) -> Tensor:
+        return model.loss(
+            model.judge(together([heard[row] for row in rows], model.device)).logits, labels[rows].to(model.device)
+        )
+
     model.train()
-    for epoch in range(epochs):
+    return descend("head", learning, loss_of, len(heard), epochs, batch_size, learning_rate)
+
+
+def train_events(
+    model: MusicModel,
+    heard: list[Heard],
+    events: list[Tensor | None],
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+) -> list[float]:
+    """Teaches the first activations of a tempogram what a score knows of every frame; returns the epochs' losses.
+
+    An autocorrelation of activations that mean nothing yet has no peak, and a gradient through it hardly finds one.
+
+    Args:
+        events: of every row, (frames, events) uint8; None for a row without a score, which is passed over.
+    """
+    tempogram, scored = model.tempogram, [row for row, known in enumerate(events) if known is not None]
+    learning = [*tempogram.norm.parameters(), *tempogram.activations.parameters()]
+
+    def loss_of(rows: list[int]) -> Tensor:
+        rows = [scored[row] for row in rows]
+        batch = together([heard[row] for row in rows], model.device)
+        wanted = smeared(pad_sequence([events[row] for row in rows], batch_first=True).to(model.device).float())
+        answers = tempogram.events(batch.frames)[..., : wanted.shape[-1]]
+        losses = F.binary_cross_entropy_with_logits(answers, wanted, reduction="none")[batch.frame_mask]
+        return losses.sum(-1).mean()
+
+    return descend("events", learning, loss_of, len(scored), epochs, batch_size, learning_rate)
+
+
+def descend(
+    what: str,
+    learning: list[Tensor],
+    loss_of: Callable[[list[int]], Tensor],
+    count: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+) -> list[float]:
+    """AdamW over rows 0 to `count`, shuffled anew every epoch, the learning rate a cosine to 0; the epochs' losses."""
+    optimiser = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, -(-count // batch_size) * epochs))
+    losses = []
+    for epoch in range(epochs if count else 0):
         total = 0.0
-        for rows in torch.randperm(len(heard)).split(batch_size):
-            batch = together([heard[row] for row in rows.tolist()], model.device)
-            loss = model.loss(model.judge(batch).logits, labels[rows].to(model.device))
+        for rows in torch.randperm(count).split(batch_size):
+            loss = loss_of(rows.tolist())
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(learning, GRADIENT_NORM)
             optimiser.step()
             schedule.step()
             total += loss.item() * len(rows)
-        losses.append(total / len(heard))
-        logger.info("head, epoch %d of %d: loss %.4f", epoch + 1, epochs, losses[-1])
+        losses.append(total / count)
+        logger.info("%s, epoch %d of %d: loss %.4f", what, epoch + 1, epochs, losses[-1])
     return losses
 
 
 @torch.inference_mode()
 def hear(model: MusicModel, view: Dataset, batch_size: int) -> tuple[list[Heard], Tensor]:
-    """What the backbone hears of each row, and the rows' labels (rows, labels)."""
+    """What the backbone hears of each row of a view, as `forward` takes them, and the rows' labels (rows, labels)."""
     heard, labels = [], []
     model.eval()
     for batch in DataLoader(view, batch_size=batch_size):

@@ -2,19 +2,23 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pretty_midi
 import pytest
 import soundfile
 import torch
 from clicks import RATE, click_track, facts, row, write_backbone, write_corpus
 
+from linernotes.corpora.frame_targets import FLAGS
 from linernotes.corpora.manifest import write_manifest
 from linernotes.corpora.meter_rows import as_datasets, rendered_rows, tempo_heading
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification
 from linernotes.training.config import ConfigError, load_experiment
-from linernotes.training.head_first import hear, together
+from linernotes.training.frame_heads import EVENTS
+from linernotes.training.head_first import hear, row_of, together, train_events
 from linernotes.training.recipes import beatmeter
 from linernotes.training.rows import Data
 from linernotes.training.train import MusicTrainer, training_arguments
@@ -76,7 +80,7 @@ def test_meters_that_are_no_class_are_left_out_and_counted(data):
     assert data.sources == [
         {
             "name": "scores",
-            "licence": ["CC0"],
+            "licence": "CC0",
             "rows": {"train": 4, "validation": 1, "test": 2},
             "left_out": {"train: meter 6 is no class": 1, "validation: meter 6 is no class": 1},
         }
@@ -199,6 +203,56 @@ def test_what_was_heard_of_rows_is_judged_as_the_model_judges(config, data):
     with torch.inference_mode():
         ours, expected = model.judge(together([heard[2], heard[0]], model.device)), model(**batch)
     torch.testing.assert_close(ours.logits, expected.logits, atol=2e-3, rtol=0)  # kept in half precision
+
+
+# What the score says of frames
+
+
+TEMPOGRAM = ("model.head_type=tempogram", "model.min_lag_seconds=0.08", "model.lag_octaves=3")
+
+
+def test_events_are_in_the_frames_that_hear_them(config, data, data_dir, tmp_path):
+    """A clip of 3 s of which the middle 2.5 s are heard: its first quarter of a second is in no frame."""
+    model, experiment = model_of(config, data, *TEMPOGRAM), load_experiment(config)
+    audio = tmp_path / "audio/train/0.flac"
+    for folder in (audio.parent, tmp_path / "midi/train"):
+        folder.mkdir(parents=True)
+    soundfile.write(audio, np.zeros(3 * RATE), RATE)
+    midi, piano = pretty_midi.PrettyMIDI(), pretty_midi.Instrument(0)
+    piano.notes = [pretty_midi.Note(90, 60, start, start + 0.1) for start in (0.1, 1.0, 1.5, 2.0)]
+    midi.instruments.append(piano)
+    midi.write(str(tmp_path / "midi/train/0.mid"))
+    told = asdict(facts(4)) | {"beats": [0.1, 1.0, 1.5, 2.0], "downbeats": [0.1, 1.5]}
+    row = {"audio": {"path": str(audio)}, "facts": json.dumps(told)}
+    with torch.inference_mode():
+        heard = model.listen(torch.zeros(1, round(2.5 * RATE)))
+    events = beatmeter.events_of(row, row_of(heard, 0), experiment, model)
+    assert events.shape == (heard.frames.shape[1], sum(FLAGS[name] for name in EVENTS))
+    listener = model.listener
+    centres = [round(((s - 0.25) * RATE - (listener.reach - 1) / 2) / listener.hop) for s in (1.0, 1.5, 2.0)]
+    downbeat, beat, note = events[:, 0], events[:, 1], events[:, 2]
+    assert beat.nonzero().flatten().tolist() == note.nonzero().flatten().tolist() == centres
+    assert downbeat.nonzero().flatten().tolist() == [centres[1]]
+    assert beatmeter.events_of({**row, "facts": None}, row_of(heard, 0), experiment, model) is None
+
+
+def test_activations_learn_what_scores_say_and_pass_over_rows_without(config, data):
+    torch.manual_seed(0)
+    model, generator = model_of(config, data, *TEMPOGRAM), torch.Generator().manual_seed(1)
+    with torch.inference_mode():
+        heard = [row_of(model.listen(torch.randn(1, 2 * RATE, generator=generator)), 0) for _ in range(6)]
+    width, frames = heard[0].frames.shape[1], len(heard[0].frames)
+    direction = torch.randn(width, generator=generator)
+    for each in heard:
+        each.frames = torch.randn(frames, width, generator=generator).half()
+    events = [(each.frames.float() @ direction > 1.5 * direction.norm())[:, None].to(torch.uint8) for each in heard[:5]]
+    losses = train_events(model, heard, [*events, None], epochs=30, batch_size=2, learning_rate=0.03)
+    assert losses[-1] < 0.9 * losses[0]  # frames beside an event are half events, which the frame itself cannot tell
+    with torch.inference_mode():
+        found = model.tempogram.events(heard[0].frames.float())[:, 0]
+    truth = events[0][:, 0].bool()
+    assert found[truth].mean() > found[~truth].mean() + 2.0
+    assert train_events(model, heard, [None] * 6, epochs=2, batch_size=2, learning_rate=0.03) == []
 
 
 # What learns

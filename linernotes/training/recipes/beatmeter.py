@@ -12,23 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretty_midi
+import soundfile
 import torch
 from datasets import Dataset
 from matplotlib.figure import Figure
 from transformers import Wav2Vec2FeatureExtractor
 
 from linernotes.api import BUNDLED, HUB_ID
+from linernotes.corpora.frame_targets import notes_file, targets_of_row
 from linernotes.corpora.manifest import read_excerpt
 from linernotes.corpora.meter_rows import MeterRows, as_datasets, recorded_rows, rendered_rows
 from linernotes.corpora.meters import METER_CLASSES, multi_hot
 from linernotes.corpora.readers import meter2800, wikimeter
+from linernotes.modeling.chunks import Heard
 from linernotes.modeling.configuration_beatmeter import BeatMeterConfig as Config
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification as Model
 from linernotes.modeling.modeling_beatmeter import preprocessing
 from linernotes.report import pictures as drawing
 from linernotes.training import config as shared
 from linernotes.training import multilabel as answers
-from linernotes.training.head_first import train_head
+from linernotes.training.frame_heads import EVENTS
+from linernotes.training.head_first import hear, train_events, train_head
 from linernotes.training.lora import add_lora, merge_lora, save_adapter
 from linernotes.training.periodicity import logistic_baseline
 from linernotes.training.rows import Data, find_folder, unchanged_batches
@@ -82,7 +87,8 @@ class TrainingOptions(shared.TrainingOptions):
         lora_rank, lora_alpha, lora_dropout, lora_learning_rate: of the adapters.
         backbone_learning_rate: of the backbone where all of it learns.
         head_epochs: epochs in which the head alone learns, before all others, on what the backbone hears of the middle
-            of each row, kept in memory; in batches of `head_batch_size`, at `head_learning_rate`.
+            of each row, kept in memory; in batches of `head_batch_size`, at `head_learning_rate`. Before these, in
+            `event_epochs`, the activations of a tempogram learn beats and onsets from the scores of rendered clips.
         mask_time_prob: share of the frames that are hidden from a learning backbone, in spans (SpecAugment).
         highest_losses: how many of the rows that are answered worst are listed in RUN/highest_loss.json.
         half_precision: whether the published weights are half as large on disk; they load as float32 all the same.
@@ -103,6 +109,7 @@ class TrainingOptions(shared.TrainingOptions):
     lora_learning_rate: float = 5e-5
     backbone_learning_rate: float = 5e-5
     head_epochs: int = 0
+    event_epochs: int = 0
     head_batch_size: int = 32
     head_learning_rate: float = 1e-3
     mask_time_prob: float = 0.05
@@ -155,7 +162,7 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         kept = [row for row in rows if name not in (options.test_corpora or ()) or row["split"] == "test"]
         found += kept
         counts, licences = Counter(row["split"] for row in kept), sorted({row["licence"] for row in kept})
-        sources.append({"name": name, "licence": licences, "rows": dict(counts), "left_out": dict(left_out)})
+        sources.append({"name": name, "licence": "; ".join(licences), "rows": dict(counts), "left_out": dict(left_out)})
     sets = as_datasets(found)
     if sets["train"] is None:
         raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
@@ -283,11 +290,34 @@ def pos_weights(rows: Dataset, experiment: Any) -> list[float]:
 
 
 def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
-    """The head alone, where the experiment asks for it."""
+    """The head alone, where the experiment asks for it: first what events are, as far as scores say, then meters."""
     options = experiment.training
-    if options.head_epochs:
-        view = plain_view(rows, experiment)
-        train_head(model, view, options.head_epochs, options.head_batch_size, options.head_learning_rate)
+    if not options.head_epochs:
+        return
+    heard, labels = hear(model, plain_view(rows, experiment), options.head_batch_size)
+    taught = options.head_batch_size, options.head_learning_rate
+    if options.event_epochs:
+        train_events(
+            model,
+            heard,
+            [events_of(*each, experiment, model) for each in zip(rows, heard, strict=True)],
+            options.event_epochs,
+            *taught,
+        )
+    train_head(model, heard, labels, options.head_epochs, *taught)
+
+
+def events_of(row: dict[str, Any], heard: Heard, experiment: Any, model: Model) -> torch.Tensor | None:
+    """What begins in each frame of the middle of a rendered clip, (frames, EVENTS) uint8; None where nobody knows."""
+    if row["facts"] is None:
+        return None
+    rate, listener = model.config.sampling_rate, model.listener
+    seconds = soundfile.info(row["audio"]["path"]).duration
+    start = max(seconds - experiment.data.crop_seconds, 0.0) / 2
+    frames = torch.arange(len(heard.frame_chunks)).numpy()
+    times = start + (frames * listener.hop + (listener.reach - 1) / 2) / rate
+    truth = targets_of_row(row, pretty_midi.PrettyMIDI(str(notes_file(row["audio"]["path"]))), times)
+    return torch.from_numpy(np.concatenate([truth[name] for name in EVENTS], axis=1))
 
 
 def parameter_groups(model: Model, experiment: Any) -> list[dict[str, Any]]:
