@@ -143,8 +143,6 @@ def train(
         (folder / "out_of_fold.json").write_text(json.dumps(crossed))
     shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
     facts = training_facts(experiment, model, data.sources, time.monotonic() - started)
-    if earlier := getattr(experiment.data, "start_from", None):
-        facts["before"] = json.loads((Path(earlier) / "model" / "training.json").read_text())
     (folder / "training.json").write_text(json.dumps(facts, indent=2))
     return folder
 

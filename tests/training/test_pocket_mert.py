@@ -1,6 +1,7 @@
 """Pre-training of the backbone, on a corpus of a few clips: targets that fit their frames, and an exact resume."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torch.nn.functional as F
 from killing import train_and_kill
 from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModel, HubertModel
@@ -30,7 +32,7 @@ model: {conv_dim: [72, 16], conv_kernel: [512, 4], conv_stride: [160, 2], feat_e
         do_stable_layer_norm: true, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2,
         intermediate_size: 32, num_conv_pos_embeddings: 8, num_conv_pos_embedding_groups: 2,
         hidden_dropout: 0.0, attention_dropout: 0.0, layerdrop: 0.0, mask_time_prob: 0.2, mask_time_length: 4}
-data: {rendered: [clips], recordings: heard, crop_seconds: 1.0, recordings_share: 0.25}
+data: {rendered: [clips], recordings: [heard], crop_seconds: 1.0, recordings_share: 0.25}
 training: {epochs: 3, batch_size: 4, learning_rate: 0.01, best_metric: null, patience: null}
 """
 
@@ -195,19 +197,33 @@ def test_the_result_is_a_plain_backbone(trained):
     assert model(torch.zeros(1, RATE)).last_hidden_state.isfinite().all()
 
 
-def test_a_later_run_goes_on_from_an_earlier_one(trained, config, data, data_dir, tmp_path):
-    weights = load_file(trained / "model.safetensors")
-    experiment = load_experiment(config, [f"data.start_from={trained.parent}", "data.loss_weights={beat: 3.0}"])
-    model = pocket_mert.create_model(experiment, data.train)
-    for name, weight in model.hubert.state_dict().items():
-        torch.testing.assert_close(weight.half(), weights[name])
-    assert model.weights["beat"] == 3.0
-    assert model.weights["key"] == WEIGHTS["key"]
-    later = train(config, [data_dir], [f"data.start_from={trained.parent}", "training.max_steps=1"], tmp_path / "later")
-    facts = json.loads((later / "training.json").read_text())
-    assert facts["before"] == json.loads((trained / "training.json").read_text())
-    with pytest.raises(FileNotFoundError, match="has no whole checkpoint; train that run first"):
-        pocket_mert.create_model(load_experiment(config, [f"data.start_from={tmp_path}"]), data.train)
+def test_heads_weigh_as_the_experiment_says(data, config):
+    model = pocket_mert.create_model(load_experiment(config, ["data.loss_weights={beat: 3.0}"]), data.train)
+    assert model.weights == WEIGHTS | {"beat": 3.0}
+
+
+def test_the_first_hidden_state_starts_as_a_spectrum(data, config):
+    """As wide as there are filters, it is what these hear, averaged over four of their frames and normalised."""
+    experiment = load_experiment(config, ["model.conv_dim=[72, 72]", "model.hidden_size=72"])
+    model = pocket_mert.create_model(experiment, data.train).eval()
+    first, second = model.hubert.feature_extractor.conv_layers
+    with torch.no_grad():
+        filtered = first(torch.sin(2 * torch.pi * 440 * torch.arange(RATE) / RATE)[None, None])
+        averaged = F.avg_pool1d(filtered, 4, stride=2).transpose(1, 2)
+        torch.testing.assert_close(second(filtered).transpose(1, 2), F.gelu(F.layer_norm(averaged, (72,))))
+    assert model.hubert.feature_projection.projection.weight.equal(torch.eye(72))
+
+
+def test_a_teacher_listens_again_when_the_recordings_are_others(config, data_dir, tmp_path):
+    for name in ("clips", "heard"):
+        shutil.copytree(data_dir / name, tmp_path / name)
+    louder = 0.1 * np.random.default_rng(1).standard_normal(4 * RATE)
+    soundfile.write(tmp_path / "heard/audio/new.flac", louder, RATE)
+    write_manifest([row("audio/new.flac", "song", "train")], tmp_path / "heard/manifest.jsonl")
+    kept = set((tmp_path / "heard").glob("heard-by-*.arrow"))
+    data = pocket_mert.load_data(load_experiment(config), [tmp_path])
+    assert len(data.train) == 9
+    assert len(set((tmp_path / "heard").glob("heard-by-*.arrow")) - kept) == 1
 
 
 def test_it_learns(trained):

@@ -22,13 +22,13 @@ import linernotes
 from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN, notes_file, targets_of_row
 from linernotes.corpora.manifest import MANIFEST, by_split, read_excerpt, read_manifest
 from linernotes.modeling.chunks import geometry
-from linernotes.training.checkpoints import last_whole_checkpoint, load_learned
 from linernotes.training.frame_heads import WEIGHTS
 from linernotes.training.frame_heads import HubertForFrames as Model
 from linernotes.training.rows import Data, find_folder, no_pretraining, one_learning_rate, unchanged_batches
 
 LABEL_NAMES = ("scored",)
 COLUMNS = ("audio", "facts", "group", "split", "licence")
+ANSWER_COLUMNS = {"tags": List(Value("float32")), "embedding": List(Value("float32"))}
 
 EPOCH_METRICS = ()
 answers = None  # a backbone answers nothing
@@ -41,24 +41,22 @@ class DataOptions:
 
     Args:
         rendered: names of corpora with exact facts, in the data folders.
-        recordings: name of a corpus of real recordings without labels; None for none.
+        recordings: names of corpora of real recordings without labels; None for none.
         teacher: the published model whose musicnn says what is in the recordings.
         recordings_share: of the excerpts of an epoch.
         sampling_rate: in Hz.
         crop_seconds: length of the excerpts that are learned from.
         noise: standard deviation of noise on the normalised signal, at most; drawn for each excerpt.
-        start_from: the folder of an earlier run that is gone on from; None for random weights.
         loss_weights: by head, over `frame_heads.WEIGHTS`.
     """
 
     rendered: list = None
-    recordings: str | None = None
+    recordings: list | None = None
     teacher: str = "genre-moe-tags"
     recordings_share: float = 0.2
     sampling_rate: int = 24_000
     crop_seconds: float = 6.0
     noise: float = 0.03
-    start_from: str | None = None
     loss_weights: dict | None = None
 
 
@@ -89,10 +87,10 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         for split, part in parts.items():
             splits.setdefault(split, []).append(without_answers(part.select_columns(list(COLUMNS))))
         sources.append(source_of(name, parts["train"]))
-    if options.recordings:
-        folder = find_folder(options.recordings, data_dirs)
+    for name in options.recordings or []:
+        folder = find_folder(name, data_dirs)
         rows = read_manifest(folder / MANIFEST)
-        sources.append(source_of(options.recordings, rows))
+        sources.append(source_of(name, rows))
         rows = rows.add_column("facts", [None] * len(rows), feature=Value("string"))
         splits["train"].append(with_answers(rows.select_columns(list(COLUMNS)), options.teacher, folder))
     parts = {split: concatenate_datasets(part) for split, part in splits.items()}
@@ -106,24 +104,23 @@ def source_of(name: str, learned: Dataset) -> dict[str, Any]:
 
 def without_answers(rows: Dataset) -> Dataset:
     """Rows that no teacher has heard: their score says more."""
-    return rows.map(lambda row: {"tags": [], "embedding": []}, features=with_answer_columns(rows))
+    return rows.map(lambda row: {"tags": [], "embedding": []}, features=Features({**rows.features, **ANSWER_COLUMNS}))
 
 
 def with_answers(rows: Dataset, teacher: str, folder: Path) -> Dataset:
     """Adds what the teacher hears of each row. That takes minutes, so it is kept beside the corpus."""
     weights = linernotes.api.folder_of(teacher) / "model.safetensors"
-    kept = folder / f"heard-by-{teacher}-{sha256(weights.read_bytes()).hexdigest()[:12]}.arrow"
+    told_by = sha256(weights.read_bytes() + (folder / MANIFEST).read_bytes()).hexdigest()[:12]
+    kept = folder / f"heard-by-{teacher}-{told_by}.arrow"
     model = linernotes.load(teacher)
-    return rows.map(
+    heard = rows.map(
         lambda row: listen(model, row),
-        features=with_answer_columns(rows),
+        features=Features(ANSWER_COLUMNS),
+        remove_columns=rows.column_names,
         cache_file_name=str(kept),
         new_fingerprint=kept.stem,
     )
-
-
-def with_answer_columns(rows: Dataset) -> Features:
-    return Features({**rows.features, "tags": List(Value("float32")), "embedding": List(Value("float32"))})
+    return concatenate_datasets([rows, heard], axis=1)
 
 
 @torch.inference_mode()
@@ -150,17 +147,8 @@ def create_model(experiment: Any, rows: Dataset) -> Model:
     options: DataOptions = experiment.data
     model = Model(config_of(experiment))
     model.set_filters(options.sampling_rate)
-    if options.start_from is not None:
-        go_on_from(model, Path(options.start_from))
     model.weights |= options.loss_weights or {}
     return model
-
-
-def go_on_from(model: Model, run: Path) -> None:
-    """What an earlier run learned, from its newest checkpoint. Raises FileNotFoundError where there is none."""
-    checkpoint = last_whole_checkpoint(run)
-    if checkpoint is None or not load_learned(model, checkpoint):
-        raise FileNotFoundError(f"data.start_from is {str(run)!r}, which has no whole checkpoint; train that run first")
 
 
 def training_view(rows: Dataset, experiment: Any) -> Dataset:
