@@ -305,7 +305,7 @@ def backbone(tmp_path) -> Path:
     Wav2Vec2FeatureExtractor(sampling_rate=24_000).save_pretrained(folder)
     training = {"commit": "0" * 40, "duration_seconds": 1.5, "machine": "any", "versions": {}, "parameters": 2_345_678}
     training |= {
-        "data": [{"name": "a corpus", "licence": "MIT", "rows": {"train": 20}}],
+        "data": [{"name": "a corpus", "licence": "CC BY-NC-SA 4.0", "rows": {"train": 20}}],
         "experiment": {"name": "pocket-mert"},
     }
     results = {}
