@@ -178,13 +178,16 @@ class BeatMeterForMeterClassification(MusicModel):
         """What each layer counts, (num_layers,), adding up to 1."""
         return self.layer_logits.softmax(0)
 
-    def judge(self, heard: Heard) -> BeatMeterOutput:
-        """The network behind the backbone: layers and chunks put together, periods, head."""
+    def judge(self, heard: Heard, periods: tuple[Tensor, Tensor] | None = None) -> BeatMeterOutput:
+        """The network behind the backbone: layers and chunks put together, periods, head.
+
+        periods: what `tempogram.periods` gave of the same recordings, where that is known already.
+        """
         weights, layers = self.layer_weights(), heard.pooled().unbind(1)
         features = torch.einsum("l,blh->bh", weights, torch.stack(layers, dim=1))
         if self.config.head_type == "tempogram":
-            periods = self.tempogram(heard.frames, heard.frame_mask)
-            features = torch.cat((periods, features), dim=1) if self.config.tempogram_pooled else periods
+            patterns = self.tempogram.patterns(*periods or self.tempogram.periods(heard.frames, heard.frame_mask))
+            features = torch.cat((patterns, features), dim=1) if self.config.tempogram_pooled else patterns
         logits = self.head(features)
         if not self.training:
             logits = logits / self.config.temperature

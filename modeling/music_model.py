@@ -65,6 +65,7 @@ class MusicModel(PreTrainedModel):
     main_input_name = "input_values"
     auto_classes: ClassVar[tuple[str, ...]] = ("AutoModel", "AutoModelForAudioClassification")
     missing_keys: tuple[str, ...] = ()
+    accepts_loss_kwargs = False  # a loss is a mean over its batch: Trainer divides it among accumulated steps
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

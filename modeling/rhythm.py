@@ -116,7 +116,10 @@ class Tempogram(nn.Module):
         self.blocks = nn.ModuleList(LagBlock(width, 2**layer, config.dropout / 4) for layer in range(depth))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        values, heard = self.periods(frames, mask)
+        return self.patterns(*self.periods(frames, mask))
+
+    def patterns(self, values: Tensor, heard: Tensor) -> Tensor:
+        """What `periods` gives -> (batch, 2 * tempogram_hidden_size)."""
         hidden = self.stem(values.to(self.stem.weight.dtype))
         for block in self.blocks:
             hidden = block(hidden)
@@ -124,6 +127,10 @@ class Tempogram(nn.Module):
         mean = hidden.masked_fill(missing, 0.0).sum(-1) / heard.sum(-1, keepdim=True).clamp(min=1)
         largest = hidden.masked_fill(missing, -torch.inf).amax(-1).masked_fill(missing.all(-1), 0.0)
         return torch.cat((mean, largest), dim=-1)
+
+    def listening_parameters(self) -> list[nn.Parameter]:
+        """Of what makes activations of frames; the others look for patterns in their periods."""
+        return [*self.norm.parameters(), *self.activations.parameters()]
 
     def events(self, frames: Tensor) -> Tensor:
         """Logits of the events in each frame, (batch, frames, channels)."""

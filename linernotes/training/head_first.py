@@ -6,6 +6,7 @@ epoch then costs what the head costs. Kept are the middle of each row, unvaried,
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -27,23 +28,45 @@ def train_head(
 ) -> list[float]:
     """Trains what lies behind the backbone for so many epochs, the learning rate a cosine to 0; returns their losses.
 
-    Where the model hears frames, these are a mixture of layers made in `listen`, so that the weights of the layers stay
-    as they are.
+    Where the model hears periods, these too are computed once: the weights of the layers, which `listen` mixes into
+    frames, and the activations stay as they are.
 
     Args:
         heard, labels: of every row, as `hear` makes them.
     """
-    held = [*model.backbone.parameters(), *([model.layer_logits] if heard[0].frames is not None else [])]
-    held = {id(parameter) for parameter in held}
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in held]
+    periods = kept_periods(model, heard, batch_size)
+    held = [*model.backbone.parameters()]
+    if periods is not None:
+        held += [model.layer_logits, *model.tempogram.listening_parameters()]
+        heard = [replace(row, frames=None) for row in heard]
+    learning = learning_without(model, held)
 
     def loss_of(rows: list[int]) -> Tensor:
-        return model.loss(
-            model.judge(together([heard[row] for row in rows], model.device)).logits, labels[rows].to(model.device)
-        )
+        known = None if periods is None else tuple(part[rows].to(model.device) for part in periods)
+        output = model.judge(together([heard[row] for row in rows], model.device), known)
+        return model.loss(output.logits, labels[rows].to(model.device))
 
     model.train()
     return descend("head", learning, loss_of, len(heard), epochs, batch_size, learning_rate)
+
+
+@torch.inference_mode()
+def kept_periods(model: MusicModel, heard: list[Heard], batch_size: int) -> tuple[Tensor, Tensor] | None:
+    """The tempogram of every row, (rows, channels, lags), and which lags were heard; None of a model without one."""
+    if heard[0].frames is None:
+        return None
+    parts = []
+    for start in range(0, len(heard), batch_size):
+        batch = together(heard[start : start + batch_size], model.device)
+        parts.append([part.cpu() for part in model.tempogram.periods(batch.frames, batch.frame_mask)])
+    values, lags_heard = zip(*parts, strict=True)
+    return torch.cat(values), torch.cat(lags_heard)
+
+
+def learning_without(model: MusicModel, held: list[Tensor]) -> list[Tensor]:
+    """The parameters that learn, but for those that are held."""
+    held = {id(parameter) for parameter in held}
+    return [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in held]
 
 
 def train_events(
@@ -62,7 +85,7 @@ def train_events(
         events: of every row, (frames, events) uint8; None for a row without a score, which is passed over.
     """
     tempogram, scored = model.tempogram, [row for row, known in enumerate(events) if known is not None]
-    learning = [*tempogram.norm.parameters(), *tempogram.activations.parameters()]
+    learning = tempogram.listening_parameters()
 
     def loss_of(rows: list[int]) -> Tensor:
         rows = [scored[row] for row in rows]

@@ -88,7 +88,8 @@ class TrainingOptions(shared.TrainingOptions):
         backbone_learning_rate: of the backbone where all of it learns.
         head_epochs: epochs in which the head alone learns, before all others, on what the backbone hears of the middle
             of each row, kept in memory; in batches of `head_batch_size`, at `head_learning_rate`. Before these, in
-            `event_epochs`, the activations of a tempogram learn beats and onsets from the scores of rendered clips.
+            `event_epochs`, the activations of a tempogram learn beats and onsets from the scores of rendered clips;
+            without them they are random until the epochs that follow.
         mask_time_prob: share of the frames that are hidden from a learning backbone, in spans (SpecAugment).
         highest_losses: how many of the rows that are answered worst are listed in RUN/highest_loss.json.
         half_precision: whether the published weights are half as large on disk; they load as float32 all the same.
