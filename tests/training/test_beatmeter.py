@@ -18,7 +18,7 @@ from linernotes.corpora.meter_rows import as_datasets, rendered_rows, tempo_head
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.frame_heads import EVENTS
-from linernotes.training.head_first import hear, row_of, together, train_events
+from linernotes.training.head_first import hear, kept_periods, row_of, together, train_events, train_head
 from linernotes.training.recipes import beatmeter
 from linernotes.training.rows import Data
 from linernotes.training.train import MusicTrainer, training_arguments
@@ -30,6 +30,7 @@ data: {{corpora: [scores], crop_seconds: 2.5}}
 training: {{batch_size: 4, learning_rate: 0.001, lora_learning_rate: 0.001, lora_rank: 2, mask_time_prob: 0.2}}
 """
 CLASSES = (3, 4, 5, 7, 9, 11)
+TEMPOGRAM = ("model.head_type=tempogram", "model.min_lag_seconds=0.08", "model.lag_octaves=3")
 
 
 @pytest.fixture(scope="module")
@@ -195,20 +196,31 @@ def test_drawn_in_balance_each_meter_has_its_share(config, data):
 
 
 def test_what_was_heard_of_rows_is_judged_as_the_model_judges(config, data):
-    overrides = ["model.head_type=tempogram", "model.min_lag_seconds=0.08", "model.lag_octaves=3"]
-    model, view = model_of(config, data, *overrides).eval(), beatmeter.plain_view(data.train, load_experiment(config))
+    model, view = model_of(config, data, *TEMPOGRAM).eval(), beatmeter.plain_view(data.train, load_experiment(config))
     heard, labels = hear(model, view, batch_size=3)
     assert labels.shape == (4, 6)
     batch = {name: torch.stack([view[index][name] for index in (2, 0)]) for name in ("input_values", "attention_mask")}
     with torch.inference_mode():
         ours, expected = model.judge(together([heard[2], heard[0]], model.device)), model(**batch)
     torch.testing.assert_close(ours.logits, expected.logits, atol=2e-3, rtol=0)  # kept in half precision
+    with torch.inference_mode():
+        values, lags_heard = kept_periods(model, heard, batch_size=3)
+        known = model.judge(together([heard[2], heard[0]], model.device), (values[[2, 0]], lags_heard[[2, 0]]))
+    torch.testing.assert_close(known.logits, ours.logits, atol=1e-5, rtol=0)
+
+
+def test_what_is_kept_does_not_learn_with_the_head(config, data):
+    model, view = model_of(config, data, *TEMPOGRAM), beatmeter.plain_view(data.train, load_experiment(config))
+    heard, labels = hear(model, view, batch_size=4)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    losses = train_head(model, heard, labels, epochs=20, batch_size=4, learning_rate=0.01)
+    assert losses[-1] < losses[0]
+    moved = {name for name, weight in model.state_dict().items() if not weight.equal(before[name])}
+    assert {name.split(".")[0] for name in moved} == {"tempogram", "head"}
+    assert not {name for name in moved if name.startswith(("tempogram.norm", "tempogram.activations"))}
 
 
 # What the score says of frames
-
-
-TEMPOGRAM = ("model.head_type=tempogram", "model.min_lag_seconds=0.08", "model.lag_octaves=3")
 
 
 def test_events_are_in_the_frames_that_hear_them(config, data, data_dir, tmp_path):

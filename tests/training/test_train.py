@@ -151,3 +151,14 @@ def test_pretrained_experts_are_an_option(data_dir, config, tmp_path):
     key = "experts.0.0.weight"
     assert not load_file(folder / "model.safetensors")[key].equal(load_file(plain / "model.safetensors")[key])
     assert GenreMoeForAudioClassification.from_pretrained(folder).config.labels == ["jazz", "rock"]
+
+
+def test_accumulated_steps_have_the_loss_of_one_batch(data_dir, config, tmp_path):
+    """Not their sum, which would be as many times the gradient."""
+    losses = []
+    for batch_size, steps in ((16, 1), (4, 4)):
+        sizes = [f"training.batch_size={batch_size}", f"training.gradient_accumulation_steps={steps}"]
+        train(config, [data_dir], [*sizes, "training.max_steps=1", "training.logging_steps=1"], tmp_path / str(steps))
+        (line,) = (json.loads(line) for line in (tmp_path / str(steps) / "log.jsonl").read_text().splitlines()[:1])
+        losses.append((line["loss"], line["grad_norm"]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.5)
