@@ -53,7 +53,7 @@ def train_head(
 @torch.inference_mode()
 def kept_periods(model: MusicModel, heard: list[Heard], batch_size: int) -> tuple[Tensor, Tensor] | None:
     """The tempogram of every row, (rows, channels, lags), and which lags were heard; None of a model without one."""
-    if heard[0].frames is None:
+    if model.config.head_type != "tempogram":
         return None
     parts = []
     for start in range(0, len(heard), batch_size):

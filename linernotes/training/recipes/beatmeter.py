@@ -291,20 +291,19 @@ def pos_weights(rows: Dataset, experiment: Any) -> list[float]:
 
 
 def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
-    """The head alone, where the experiment asks for it: first what events are, as far as scores say, then meters."""
+    """The head alone, where the experiment asks for it."""
+    if experiment.training.head_epochs:
+        heard, labels = hear(model, plain_view(rows, experiment), experiment.training.head_batch_size)
+        teach_head(model, rows, heard, labels, experiment)
+
+
+def teach_head(model: Model, rows: Dataset, heard: list[Heard], labels: torch.Tensor, experiment: Any) -> None:
+    """First what events are, as far as scores say, then meters; of rows as `hear` heard them."""
     options = experiment.training
-    if not options.head_epochs:
-        return
-    heard, labels = hear(model, plain_view(rows, experiment), options.head_batch_size)
     taught = options.head_batch_size, options.head_learning_rate
     if options.event_epochs:
-        train_events(
-            model,
-            heard,
-            [events_of(*each, experiment, model) for each in zip(rows, heard, strict=True)],
-            options.event_epochs,
-            *taught,
-        )
+        events = [events_of(*each, experiment, model) for each in zip(rows, heard, strict=True)]
+        train_events(model, heard, events, options.event_epochs, *taught)
     train_head(model, heard, labels, options.head_epochs, *taught)
 
 
