@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import settings
 
 # Each process of a parallel run compiles librosa's loops for itself: two that write one cache at a time crash.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{WORKER}")
+
+# How long an example takes depends on what else the machine does, and says nothing of what is tested.
+settings.register_profile("whatever the machine does", deadline=None)
+settings.load_profile("whatever the machine does")
 
 
 @pytest.fixture(scope="session")

@@ -142,7 +142,7 @@ names = st.text("abcdefgh_0123/", min_size=1, max_size=12)
 arrays = npst.arrays(np.float32, npst.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=130))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(names, arrays, max_size=9), st.integers(1, 4))
 def test_any_bundle_is_read_back(variables, rows_a_block):
     read = read_bundle(*write_bundle(variables, rows_a_block))

@@ -72,7 +72,7 @@ def test_same_seed_same_samples_and_another_seed_another_clip(genre):
 
 
 @given(st.sampled_from(GENRES), st.integers(0, 2**32), st.floats(0.05, 6.0), st.sampled_from([8_000, 16_000, 44_100]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_clip_is_finite_and_within_full_scale(genre, seed, duration_seconds, sampling_rate):
     clip = generate_clip(genre, seed, duration_seconds, sampling_rate)
     assert clip.dtype == np.float32

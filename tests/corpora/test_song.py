@@ -66,7 +66,7 @@ def test_swing_moves_the_offbeat_to_two_thirds_and_leaves_the_beat():
 
 
 @given(st.floats(1.0, 4.0), st.floats(0.0, 16.0), st.floats(0.0, 16.0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_swing_keeps_the_order_of_events(swing, one, other):
     song = settled(swing=swing)
     early, late = sorted((one, other))
@@ -87,7 +87,7 @@ def test_ladder_is_the_scale_on_the_tonic():
 
 
 @given(st.integers(0, 127), st.floats(30, 90))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_nearest_keeps_the_pitch_class_and_comes_within_a_tritone(pitch, centre):
     found = nearest(pitch, centre)
     assert (found - pitch) % 12 == 0

@@ -120,7 +120,7 @@ def test_clips_by_nobody_known_are_groups_of_their_own(name):
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), min_size=1, max_size=40), st.integers(2, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @pytest.mark.filterwarnings("ignore:The least populated class")
 def test_folds_hold_every_row_out_once_and_no_group_in_part(rows, folds):
     rows += [(label, group) for label in "abc" for group in (6, 7, 8)]

@@ -213,7 +213,7 @@ def changeable(tiny_folder, tmp_path_factory) -> Path:
     return write_sums(folder).parent
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_byte_that_changes_is_noticed(data, changeable):
     path = data.draw(st.sampled_from(sorted(changeable.iterdir())))

@@ -283,7 +283,7 @@ def test_transformers_pipeline_hears_with_it():
     samples=st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=3000),
     feature_type=st.sampled_from(TYPES),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_finite_in_finite_out(samples, feature_type):
     extractor = GenreMoeFeatureExtractor(feature_type)
     values = extractor(samples, sampling_rate=extractor.sampling_rate)["input_values"]

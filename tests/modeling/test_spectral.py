@@ -311,7 +311,7 @@ def test_log_mel_musicnn_survives_what_half_precision_cannot_hold():
 
 
 @given(st.integers(0, 40), st.integers(1, 6), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_median_of_is_the_median(half, size, seed):
     rows = torch.from_numpy(np.random.default_rng(seed).integers(-5, 5, (2 * half + 1, size)))
     assert torch.equal(spectral.median_of(list(rows)), rows.median(0).values)
@@ -358,7 +358,7 @@ def test_a_clip_does_not_depend_on_its_neighbours():
     kind=st.sampled_from(["noise", "impulse", "constant", "alternating", "steps"]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_finite_in_finite_out(length, exponent, kind, seed):
     rng = np.random.default_rng(seed)
     samples = {

@@ -84,7 +84,7 @@ def test_the_largest_part_counts_even_where_the_most_confident_answer_is_wrong()
     assert threshold == pytest.approx(0.7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.floats(0.3, 1.0))
 def test_kept_answers_reach_the_target_and_no_lower_threshold_does(seed, target):
     logits, labels = drawn(seed, n=60)

@@ -19,7 +19,7 @@ from linernotes.corpora.score.take import read
 SEEDS = st.integers(0, 2**32)
 STYLE_NAMES = st.sampled_from(sorted(STYLES))
 METERS = st.sampled_from([None, *GROUPINGS])
-HARD = settings(max_examples=120, deadline=None)
+HARD = settings(max_examples=120)
 
 
 def plan_of(style, seed, seconds=10.0, **asked):
@@ -138,7 +138,7 @@ def test_beats_are_those_of_the_midi(style, seed, meter):
 
 
 @given(st.sampled_from(["6", "9"]), SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_groups_of_three_are_the_beats_of_the_midi(numerator, seed):
     grouping = (3,) * (int(numerator) // 3)
     score = compose(plan_of("neutral", seed, meter=int(numerator), grouping=grouping))
@@ -149,7 +149,7 @@ def test_groups_of_three_are_the_beats_of_the_midi(numerator, seed):
 
 
 @given(STYLE_NAMES, SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_written_file_is_the_same_music(style, seed):
     score = compose(plan_of(style, seed))
     again = pretty_midi.PrettyMIDI(BytesIO(midi_bytes(score)))
@@ -228,7 +228,7 @@ def test_drums_and_voice_are_as_asked(style, drums, voice):
 
 
 @given(STYLE_NAMES, SEEDS, st.floats(40, 300), st.sampled_from(NAMES), st.sampled_from(["major", "minor"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_tempo_and_key_are_as_asked(style, seed, tempo_bpm, tonic, mode):
     facts = compose(plan_of(style, seed, tempo_bpm=tempo_bpm, key=f"{tonic} {mode}")).facts
     assert facts.tempo_bpm == tempo_bpm
@@ -240,7 +240,7 @@ def test_tempo_and_key_are_as_asked(style, seed, tempo_bpm, tonic, mode):
     SEEDS,
     st.sampled_from([g for s in GROUPINGS.values() for g in s]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_grouping_is_as_asked(style, seed, grouping):
     facts = compose(plan_of(style, seed, grouping=grouping)).facts
     assert facts.grouping == grouping

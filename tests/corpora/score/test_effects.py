@@ -184,7 +184,7 @@ def test_mp3_at_low_bit_rates_is_late_and_is_put_right():
 
 
 @given(length=st.integers(1, 3_000), name=st.sampled_from(list(CODECS)), level=st.sampled_from([0.0, 0.5, 0.9]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_codec_gives_back_as_many_samples_as_it_got(length, name, level):
     before = 0.1 * np.random.default_rng(length).standard_normal(length)
     after = Chain((Codec(name, level),)).apply(before, RATE)
@@ -199,7 +199,7 @@ def test_a_codec_does_not_clip_what_is_beyond_full_scale():
 
 
 @given(seed=st.integers(0, 2**32), strength=st.floats(0.0, 1.0))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_chain_keeps_length_time_and_full_scale(seed, strength):
     before = strokes(1.5)
     chain = draw_chain(np.random.default_rng(seed), strength)

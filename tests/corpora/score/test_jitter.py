@@ -127,7 +127,7 @@ def test_the_score_given_stays_as_it_was():
 
 
 @given(st.integers(-12, 12), st.floats(0.5, 2.0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_there_and_back_again_is_where_it_was(semitones, tempo):
     score = bb_blues()
     back = move(move(score, semitones=semitones, tempo=tempo), semitones=-semitones, tempo=1.0 / tempo)
@@ -138,7 +138,7 @@ def test_there_and_back_again_is_where_it_was(semitones, tempo):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_jitter_stays_within_what_it_was_told(seed):
     score = bb_blues()
     moved = jitter(score, np.random.default_rng(seed), semitones=4, cents=20.0, tempo_share=0.1)
