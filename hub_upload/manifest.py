@@ -115,7 +115,10 @@ def verify(folder: Path, trusted_code: Path | None = None) -> Report:
     files, findings = _scan(Path(folder))
     sums, listed = files.pop(SUMS, None), {}
     if sums is None:
-        findings.append(f"{SUMS} is not there: nothing says what the folder should hold; get the published one")
+        findings.append(
+            f"{SUMS} is not there: nothing says what the folder should hold; get the published one, or, of a folder of "
+            "your own, make one by `linernotes export`"
+        )
     else:
         try:
             listed = read_sums(sums)

@@ -85,3 +85,25 @@ def test_agreement_with_librosa_is_that_of_the_benchmark():
     text = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")
     for style, row in results.items():
         assert f"| {style} | {' | '.join(f'{share:.2f}' for share in row.values())} |" in text
+
+
+def test_measured_meters_are_those_of_metrics_json():
+    figures = json.loads((ROOT / "models/beatmeter-pocket/metrics.json").read_text())["results"]["test"]
+    (baseline,) = figures["baselines"].values()
+    never = figures["by_novelty"]["grouping never learned"]
+    parts = {"all in one meter": figures, "composed": figures["by_origin"]["composed"], "groupings never": never}
+    parts |= {"real scores": figures["by_origin"]["real scores"]}
+    for name, part in parts.items():
+        balanced = part["balanced_accuracy"]
+        beside = f"{baseline['balanced_accuracy']['value']:.3f}" if part is figures else "-"
+        expected = (
+            f"| {part['n']} | {balanced['value']:.3f} | {balanced['low']:.3f} to {balanced['high']:.3f} "
+            f"| {balanced['majority_baseline']:.3f} | {beside} |"
+        )
+        (row,) = (line for line in README.splitlines() if line.startswith(f"| {name}"))
+        assert row.endswith(expected)
+    several = figures["several"]
+    assert (
+        f"Of {several['n']} polyrhythms the mean average precision over the meters is {several['map']['value']:.3f}."
+        in README
+    )

@@ -127,39 +127,71 @@ def row(notebook, name: str, count: int) -> list[float]:
     return [float(number) for number in numbers]
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(("genre-moe", False), marks=pytest.mark.slow, id="genre-moe, whole"),
-        pytest.param(("genre-moe-tags", True), marks=pytest.mark.slow, id="genre-moe-tags, short"),
-    ]
-)
+GENRE_NOTEBOOKS = [
+    pytest.param(("genre-moe", False), marks=pytest.mark.slow, id="genre-moe, whole"),
+    pytest.param(("genre-moe-tags", True), marks=pytest.mark.slow, id="genre-moe-tags, short"),
+]
+METER_NOTEBOOK = pytest.param(("beatmeter-pocket", True), marks=pytest.mark.slow, id="beatmeter-pocket, short")
+
+
+@pytest.fixture(params=[*GENRE_NOTEBOOKS, METER_NOTEBOOK])
 def notebook(request):
     return executed(*request.param)
 
 
-def test_all_pictures_and_sounds_are_there(notebook):
+@pytest.fixture(params=GENRE_NOTEBOOKS)
+def genre_notebook(request):
+    return executed(*request.param)
+
+
+@pytest.fixture(params=[METER_NOTEBOOK])
+def meter_notebook(request):
+    return executed(*request.param)
+
+
+def shown_in(notebook) -> tuple[int, int]:
+    """How many pictures and how many sounds."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
-    assert sum("image/png" in output.data for output in outputs) == len(PICTURES)
-    assert sum("audio/mpeg" in output.data.get("text/html", "") for output in outputs) == 5
+    pictures = sum("image/png" in output.data for output in outputs)
+    return pictures, sum("audio/mpeg" in output.data.get("text/html", "") for output in outputs)
+
+
+def test_it_is_small_enough_for_the_page(notebook):
     assert len(nbformat.writes(notebook)) < 1_500_000
 
 
-def test_the_small_model_tells_the_genres_apart(notebook):
-    accuracy, songs = row(notebook, "accuracy", 2)
+def test_all_pictures_and_sounds_are_there(genre_notebook):
+    assert shown_in(genre_notebook) == (len(PICTURES), 5)
+
+
+def test_all_pictures_and_sounds_of_the_meters_are_there(meter_notebook):
+    source = (MODELS / "beatmeter-pocket" / "walkthrough.py").read_text()
+    assert shown_in(meter_notebook) == (len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE)), 7)
+
+
+def test_the_meter_walkthrough_saves_and_loads_and_records_errors(meter_notebook):
+    assert "equal after reloading" in printed(meter_notebook)
+    assert re.search(r"^too_short.wav +error: too_short$", printed(meter_notebook), re.MULTILINE)
+
+
+def test_the_small_model_tells_the_genres_apart(genre_notebook):
+    accuracy, songs = row(genre_notebook, "accuracy", 2)
     assert accuracy >= 0.8
     assert songs in (20, 150)
 
 
-def test_alignment_brings_each_expert_to_its_genre_and_the_loss_as_it_was_does_not(notebook):
-    *aligned, mean = row(notebook, "with gate alignment", 6)
+def test_alignment_brings_each_expert_to_its_genre_and_the_loss_as_it_was_does_not(genre_notebook):
+    *aligned, mean = row(genre_notebook, "with gate alignment", 6)
     assert mean == pytest.approx(sum(aligned) / 5, abs=0.01)
     assert min(aligned) >= 0.6
-    assert max(row(notebook, "loss as it was", 6)) <= 0.5
+    assert max(row(genre_notebook, "loss as it was", 6)) <= 0.5
 
 
-def test_both_forms_of_saving_give_the_model_back(notebook):
-    assert "equal after reloading" in printed(notebook)
-    assert "equal after reading the checkpoint; its genres: jazz, blues, rock, pop, classical" in printed(notebook)
+def test_both_forms_of_saving_give_the_model_back(genre_notebook):
+    assert "equal after reloading" in printed(genre_notebook)
+    assert "equal after reading the checkpoint; its genres: jazz, blues, rock, pop, classical" in printed(
+        genre_notebook
+    )
 
 
 def test_nothing_went_to_standard_error(notebook):

@@ -107,7 +107,7 @@ def allowed_rows(measured: dict) -> set[tuple[str, ...]]:
     tables = [value for key, value in measured.items() if key not in ("baselines", "self_activation")]
     for table in (value for value in tables if isinstance(value, dict) and all(map(figures_in, value.values()))):
         for label, shown in table.items():
-            cells = [spread(value) for value in figures_in(shown).values()]
+            cells = [spread(value)[:3] for value in figures_in(shown).values()]  # without the baseline
             cells += [(f"{value:,}",) for value in shown.values() if isinstance(value, int)]
             rows.add((label, *(number for cell in cells for number in cell)))
     for name, baseline in measured.get("baselines", {}).items():
@@ -179,7 +179,7 @@ def unaccounted(text: str, folder: Path) -> list[str]:
         measured = by_title.get(title, {})
         allowed = allowed_rows(measured) if title else overview_rows(by_title)
         wrong += [str(row) for row in shown_rows(part) - allowed]
-        said = {key: measured[key] for key in ("n", "n_groups", "repetitions", "interval") if key in measured}
+        said = {key: measured[key] for key in ("n", "n_groups", "repetitions", "interval", "labels") if key in measured}
         percent = 100 * measured["interval"]["level"] if measured else None
         rest = re.sub(r"^\|[^\n]*\n(?!\|-)", "", part, flags=re.MULTILINE)  # heads of tables stay
         wrong += [number for number in numbers_in(rest) if number not in printed(said, percent, facts)]

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from clicks import RATE, click_track, facts, row, write_backbone, write_corpus
+from transformers import HubertConfig, HubertModel
 
 from linernotes.corpora.frame_targets import FLAGS
 from linernotes.corpora.manifest import write_manifest
@@ -375,3 +376,14 @@ def test_a_published_experiment_has_the_published_hyper_parameters():
             0.1,
         )
         assert json.loads(json.dumps(experiment.as_dict()))["data"]["pos_weight_cap"] == 10.0
+
+
+@pytest.mark.parametrize(("published", "wanted"), [(0.2, 0.0), (0.0, 0.2), (0.2, 0.1), (0.0, 0.0)])
+def test_a_backbone_has_an_embedding_for_what_is_hidden_where_anything_is(published, wanted):
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = HubertConfig(num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2, mask_time_prob=published, **sizes)
+    backbone = HubertModel(config)
+    beatmeter.set_masking(backbone, wanted)
+    reference = HubertModel(backbone.config)  # as it is loaded by its config
+    assert set(backbone.state_dict()) == set(reference.state_dict())
+    assert backbone.config.mask_time_prob == wanted

@@ -17,7 +17,7 @@ import soundfile
 import torch
 from datasets import Dataset
 from matplotlib.figure import Figure
-from transformers import Wav2Vec2FeatureExtractor
+from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
 from linernotes.api import BUNDLED, HUB_ID
 from linernotes.corpora.frame_targets import notes_file, targets_of_row
@@ -267,7 +267,7 @@ def create_model(experiment: Any, rows: Dataset) -> Model:
     weights = pos_weights(rows, experiment)
     model = Model.from_backbone(backbone_of(experiment), pos_weight=weights, **fields_of(experiment))
     options = experiment.training
-    model.backbone.config.mask_time_prob = options.mask_time_prob
+    set_masking(model.backbone, options.mask_time_prob)
     if options.tuning == "frozen":
         model.freeze_backbone()
         # it hears as it was published: no dropout, nothing masked, whatever mode the model is in
@@ -275,6 +275,17 @@ def create_model(experiment: Any, rows: Dataset) -> Model:
     elif options.tuning == "lora":
         add_lora(model, options.lora_rank, options.lora_alpha, options.lora_dropout)
     return model
+
+
+def set_masking(backbone: HubertModel, mask_time_prob: float) -> None:
+    """How much a backbone that learns hides from itself; a HubertModel has a weight for it where it hides anything."""
+    config = backbone.config
+    config.mask_time_prob, config.mask_feature_prob = mask_time_prob, 0.0
+    known = hasattr(backbone, "masked_spec_embed")
+    if known and not mask_time_prob:
+        del backbone.masked_spec_embed
+    elif mask_time_prob and not known:
+        backbone.masked_spec_embed = torch.nn.Parameter(torch.rand(config.hidden_size))
 
 
 def pos_weights(rows: Dataset, experiment: Any) -> list[float]:
