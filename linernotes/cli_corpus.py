@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from linernotes.terminal import complain, console, from_extra, progress, refusing
+from linernotes.terminal import complain, console, from_extra, progress, refusing, stoppable
 
 corpus = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Music with labels: build it, check it, or read a public set."
@@ -36,7 +36,8 @@ def build_corpus(
 ) -> None:
     """Render music with exact facts: recordings and a manifest; goes on where it was stopped."""
     run = from_extra("corpora", "corpora.build", "build_corpus")
-    with refusing(ValueError, FileNotFoundError), progress("clips") as show:
+    goes_on = stoppable("the same command goes on where it was stopped")
+    with goes_on, refusing(ValueError, FileNotFoundError), progress("clips") as show:
         places = {"font_folder": font_folder, "sources": _source_folders(source or []), "data_dirs": data_dir}
         described = from_extra("corpora", "corpora.recipe", "load_recipe")(recipe)
         manifest = run(described, out, workers=workers, progress=show, **places)

@@ -1,9 +1,11 @@
 """What all commands share: how they speak, how they refuse, and how they reach what is imported only when it runs."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -52,6 +54,23 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
     except errors as error:
         complain(str(error))
         raise typer.Exit(getattr(error, "exit_code", 2)) from None
+
+
+@contextmanager
+def stoppable(afterwards: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command in good order, with what to do afterwards and the code 130."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        complain(f"stopped; {afterwards}")
+        raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def from_extra(extra: str, module: str, name: str) -> Any:

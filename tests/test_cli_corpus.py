@@ -1,6 +1,11 @@
 """`linernotes corpus`: from a recipe to a manifest, what is wrong with one, and where public sets come from."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from linernotes import cli
+from linernotes.corpora import build as building
 from linernotes.corpora.manifest import read_manifest, write_manifest
 from linernotes.corpora.readers import READERS
 
@@ -50,6 +56,39 @@ def test_a_bad_recipe_is_refused(tmp_path):
     assert refused.exit_code == 2
     assert "polka" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_build_says_how_to_go_on(sent, tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(building, "build_corpus", lambda *_, **__: os.kill(os.getpid(), sent))
+    stopped = build(tmp_path)
+    assert stopped.exit_code == 130
+    assert "stopped; the same command goes on where it was stopped" in stopped.stderr
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_build_on_two_processes_ends_in_good_order(sent, tmp_path):
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE | {"clips": {"test": 500}}))
+    where = ("--out", tmp_path / "out", "--workers", "2", "--font-folder", FONTS)
+    command = [sys.executable, "-m", "linernotes", "corpus", "build", tmp_path / "recipe.yaml", *where]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            until = time.monotonic() + 300
+            while not any(tmp_path.glob("out/rows/test/*.json")):
+                assert time.monotonic() < until, "no clip was made"
+                time.sleep(0.1)
+            # Ctrl-C is sent to all of the processes
+            (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "stopped; the same command goes on" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out" / "manifest.jsonl").exists()
 
 
 @pytest.mark.parametrize("as_json", [False, True])

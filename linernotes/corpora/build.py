@@ -8,10 +8,9 @@ manifest is written.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ import pretty_midi
 import soundfile
 
 from linernotes.corpora.manifest import MANIFEST, write_manifest
+from linernotes.corpora.processes import worker_pool
 from linernotes.corpora.recipe import Part, Recipe, RecipeError, load_recipe, recipe_of
 from linernotes.corpora.score.composer import compose
 from linernotes.corpora.score.effects import draw_chain
@@ -50,7 +50,7 @@ RECIPE, ROWS = "recipe.json", "rows"
 ATTEMPTS = 200  # at music that is as the part asks and that the font can play
 COMPOSED = "generated notes: Apache-2.0"
 HEADROOM = 0.99  # of full scale
-CHUNK = 8  # clips that a process takes at a time
+CHUNK = 2  # clips that a process takes at a time, and that it finishes when the build is stopped
 
 
 @dataclass(frozen=True)
@@ -200,8 +200,9 @@ def build_corpus(
     for split in recipe.clips:
         for folder in ("audio", "midi", ROWS):
             (out / folder / split).mkdir(parents=True, exist_ok=True)
-    for done, _ in enumerate(_made(recipe, out, missing, workers, place), start=len(wanted) - len(missing) + 1):
-        progress(done, len(wanted))
+    with closing(_made(recipe, out, missing, workers, place)) as made:
+        for done, _ in enumerate(made, start=len(wanted) - len(missing) + 1):
+            progress(done, len(wanted))
     rows = [json.loads(_row_file(out, *clip).read_text(encoding="utf-8")) for clip in wanted]
     check_corpus_splits(rows)
     unfinished = write_manifest(rows, out / f"unfinished-{MANIFEST}")
@@ -252,7 +253,7 @@ def _made(recipe: Recipe, out: Path, clips: list[tuple[str, int]], workers: int,
     if workers <= 1:
         yield from map(_make, tasks)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(_make, tasks, chunksize=CHUNK)
 
 

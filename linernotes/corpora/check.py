@@ -6,8 +6,6 @@ time. The result does not depend on their number.
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from sklearn.neighbors import KDTree
 
 from linernotes.corpora.check_recording import LENGTH_TOLERANCE_SECONDS, Excerpt, Finding, Heard, Task, listen
 from linernotes.corpora.manifest import ManifestError, read_manifest
+from linernotes.corpora.processes import worker_pool
 
 LENGTH_COLUMNS = ("duration_seconds", "duration", "seconds")
 TASKS_IN_FLIGHT = 4  # a process
@@ -83,7 +82,7 @@ def _reports(tasks: Iterable[Task], workers: int) -> Iterator[tuple[list[Finding
         yield from map(listen, tasks)
         return
     waiting: deque = deque()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:  # a fork may inherit held locks
+    with worker_pool(workers) as pool:
         for task in tasks:
             waiting.append(pool.submit(listen, task))
             if len(waiting) >= TASKS_IN_FLIGHT * workers:
