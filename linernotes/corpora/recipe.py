@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from linernotes.corpora.score.meters import GROUPINGS
+from linernotes.corpora.score.plans import LONGEST_SECONDS, SHORTEST_SECONDS, check_wishes
 from linernotes.corpora.score.score import Facts
-from linernotes.corpora.score.soundfonts import FONTS, check_fonts
+from linernotes.corpora.score.soundfonts import FONTS, SAMPLING_RATES_HZ, check_fonts
 from linernotes.corpora.score.sources import SOURCES
 from linernotes.corpora.score.styles import STYLES
 from linernotes.corpora.splits import SPLIT_NAMES
 
 WISHES = ("meter", "polyrhythm", "drums", "voice")
+SCORE_METERS = (2, 12)  # the least and the most that the sources have
+LOUDNESS_LUFS = (-70.0, 0.0)  # from silence to full scale
 
 
 class RecipeError(ValueError):
@@ -46,7 +51,7 @@ class Part:
 
     def wishes(self) -> dict[str, Any]:
         wishes = {name: getattr(self, name) for name in WISHES}
-        return wishes | {"grouping": tuple(self.grouping) if self.grouping else None}
+        return wishes | {"grouping": tuple(self.grouping) if isinstance(self.grouping, list) else self.grouping}
 
     def suits(self, facts: Facts) -> bool:
         """Whether music that nobody composed to order is of this kind."""
@@ -84,21 +89,28 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for key in ("clips", "fonts"):
-            if not getattr(self, key) or not set(getattr(self, key)) <= set(SPLIT_NAMES):
-                raise RecipeError(f"{key} is {getattr(self, key)!r}; it maps splits: {', '.join(SPLIT_NAMES)}")
-        for split in self.clips:
-            check_fonts(self.fonts.get(split, []), split)
-            if not self.fonts.get(split):
+            given = getattr(self, key)
+            if not isinstance(given, Mapping) or not given or not set(given) <= set(SPLIT_NAMES):
+                raise RecipeError(f"{key} is {given!r}; it maps splits: {', '.join(SPLIT_NAMES)}")
+        for split, count in self.clips.items():
+            _check_number(f"clips.{split}", count, 1, whole=True)
+            names = self.fonts.get(split) or []
+            if not isinstance(names, list):
+                raise RecipeError(f"fonts.{split} is {names!r}; give a list of names, such as [{names}]")
+            if not names:
                 raise RecipeError(f"fonts has none for {split}; name one or more of {', '.join(FONTS)}")
-        for key in ("seconds", "loudness_lufs"):
-            low_high = getattr(self, key)
-            if len(low_high) != 2 or not low_high[0] <= low_high[1]:
-                raise RecipeError(f"{key} is {low_high!r}; give the least and the most, such as [8.0, 12.0]")
+            check_fonts(names, split)
+        _check_number("seed", self.seed, 0, whole=True)
+        _check_number("sampling_rate", self.sampling_rate, *SAMPLING_RATES_HZ, whole=True)
+        _check_number("effects", self.effects, 0.0, 1.0)
+        _check_truth("jitter", self.jitter)
+        _check_range("seconds", self.seconds, SHORTEST_SECONDS, LONGEST_SECONDS, "[8.0, 12.0]")
+        _check_range("loudness_lufs", self.loudness_lufs, *LOUDNESS_LUFS, "[-26.0, -14.0]")
         _check_held_out(self.held_out_groupings)
-        if not self.parts or not all(part.weight > 0 for part in self.kinds):
-            raise RecipeError("parts must name one kind of music or more, each with a weight above 0")
+        if not isinstance(self.parts, list) or not self.parts:
+            raise RecipeError(f"parts is {self.parts!r}; list one kind of music or more, such as [{{style: jazz}}]")
         for part in self.kinds:
-            _check_part(part)
+            _check_part(part, self.seconds[0])
         for split in self.clips:
             self._check_split(split)
 
@@ -156,11 +168,36 @@ def _as(kind: type, given: Any, where: str) -> Any:
         raise RecipeError(f"{where}: {error}") from error
 
 
+def _check_number(key: str, given: Any, least: float, most: float = inf, *, whole: bool = False) -> None:
+    kinds, kind = (int, "whole number") if whole else ((int, float), "number")
+    if isinstance(given, bool) or not isinstance(given, kinds) or not least <= given <= most or given == inf:
+        allowed = f"of {least:g} or more" if most == inf else f"from {least:g} to {most:g}"
+        raise RecipeError(f"{key} is {given!r}; give a {kind} {allowed}")
+
+
+def _check_range(key: str, given: Any, least: float, most: float, example: str) -> None:
+    if not isinstance(given, list) or len(given) != 2:
+        raise RecipeError(f"{key} is {given!r}; give the least and the most, such as {example}")
+    for number in given:
+        _check_number(key, number, least, most)
+    if given[0] > given[1]:
+        raise RecipeError(f"{key} is {given!r}; the first is the least: give {given[::-1]!r}")
+
+
+def _check_truth(key: str, given: Any) -> None:
+    if not isinstance(given, bool):
+        raise RecipeError(f"{key} is {given!r}; give true or false")
+
+
+def _is_grouping(given: Any) -> bool:
+    return isinstance(given, list) and bool(given) and all(type(group) is int and group > 0 for group in given)
+
+
 def _check_held_out(held_out: Any) -> None:
     """Keys may be text, as in JSON."""
     listed = held_out.items() if isinstance(held_out, Mapping) else [(held_out, None)]
     for meter, groupings in listed:
-        sums = isinstance(groupings, list) and all(isinstance(g, list) and str(sum(g)) == str(meter) for g in groupings)
+        sums = isinstance(groupings, list) and all(_is_grouping(g) and str(sum(g)) == str(meter) for g in groupings)
         if not sums:
             raise RecipeError(
                 f"held_out_groupings has {meter!r}: {groupings!r}; it maps a meter to lists that sum to it, "
@@ -168,15 +205,37 @@ def _check_held_out(held_out: Any) -> None:
             )
 
 
-def _check_part(part: Part) -> None:
+def _check_part(part: Part, seconds: float) -> None:
+    """seconds: of its shortest clip."""
+    where = f"part ({part.name})"
     if (part.style is None) == (part.source is None):
-        raise RecipeError(f"part ({part.name}) needs a style or a source, one of them")
+        raise RecipeError(f"{where} needs a style or a source, one of them")
     for key, value, known in (("style", part.style, STYLES), ("source", part.source, SOURCES)):
-        if value is not None and value not in known:
+        if value is not None and value not in tuple(known):
             raise RecipeError(f"parts names the {key} {value!r}; choose from {', '.join(known)}")
+    _check_number(f"{where}: weight", part.weight, 0.0)
+    if not part.weight:
+        raise RecipeError(f"{where}: weight is 0; give a number above 0, or leave the part out")
+    for key in ("drums", "voice"):
+        if getattr(part, key) is not None:
+            _check_truth(f"{where}: {key}", getattr(part, key))
+    if part.meter is not None:
+        meters = SCORE_METERS if part.source else (min(GROUPINGS), max(GROUPINGS))
+        _check_number(f"{where}: meter", part.meter, *meters, whole=True)
+    if part.polyrhythm is not None and not isinstance(part.polyrhythm, str):
+        raise RecipeError(f'{where}: polyrhythm is {part.polyrhythm!r}; write it in quotes, such as "3:2"')
     if part.source and part.polyrhythm:
-        raise RecipeError(f"part ({part.name}): real scores have no polyrhythm that is known; name a style instead")
+        raise RecipeError(f"{where}: real scores have no polyrhythm that is known; name a style instead")
+    if part.grouping is not None and not _is_grouping(part.grouping):
+        raise RecipeError(f"{where}: grouping is {part.grouping!r}; list the pulses of its groups, such as [2, 2, 3]")
     if part.meter and part.grouping and sum(part.grouping) != part.meter:
-        raise RecipeError(f"part ({part.name}): its grouping sums to {sum(part.grouping)}, not to its meter")
-    if part.splits is not None and not (part.splits and set(part.splits) <= set(SPLIT_NAMES)):
-        raise RecipeError(f"part ({part.name}): splits is {part.splits!r}; choose from {', '.join(SPLIT_NAMES)}")
+        raise RecipeError(f"{where}: its grouping sums to {sum(part.grouping)}, not to its meter")
+    if part.splits is not None and not (
+        isinstance(part.splits, list) and part.splits and all(split in SPLIT_NAMES for split in part.splits)
+    ):
+        raise RecipeError(f"{where}: splits is {part.splits!r}; choose from {', '.join(SPLIT_NAMES)}")
+    if part.style:
+        try:
+            check_wishes(part.style, seconds, **part.wishes())
+        except ValueError as error:
+            raise RecipeError(f"{where}: {error}") from error

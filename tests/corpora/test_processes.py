@@ -55,8 +55,13 @@ def test_workers_end_when_their_parent_is_killed(killed_by, tmp_path):
 
 
 def test_an_early_end_drops_tasks_that_wait():
-    with pytest.raises(RuntimeError, match="enough"), worker_pool(1) as pool:
-        tasks = [pool.submit(time.sleep, 0.2) for _ in range(20)]
-        tasks[0].result()
-        raise RuntimeError("enough")
+    tasks = []
+
+    def leave_early():
+        with worker_pool(1) as pool:
+            tasks.extend(pool.submit(time.sleep, 0.2) for _ in range(20))
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        leave_early()
     assert sum(task.cancelled() for task in tasks) >= 10

@@ -90,6 +90,14 @@ class Meter:
         return tuple(chosen)
 
 
+def check_meter(numerator: int, grouping: tuple[int, ...] | None) -> None:
+    """Raises ValueError for numerators that are not in GROUPINGS and groupings that do not sum to the numerator."""
+    if numerator not in GROUPINGS:
+        raise ValueError(f"meter={numerator} is not known: choose from {', '.join(map(str, GROUPINGS))}")
+    if grouping is not None and sum(grouping) != numerator:
+        raise ValueError(f"grouping={grouping} sums to {sum(grouping)}, not to meter={numerator}")
+
+
 def draw_meter(
     dice: Dice,
     numerator: int,
@@ -101,12 +109,9 @@ def draw_meter(
     """A meter of so many pulses; the grouping is drawn if it is None, the pulse so that a bar has that many quarters.
 
     free: whether 3 and 4 may be accented in unusual ways. pulse: in quarters, if it is not to be drawn.
-    Raises ValueError for numerators that are not in GROUPINGS and groupings that do not sum to the numerator.
+    Raises ValueError as `check_meter`.
     """
-    if numerator not in GROUPINGS:
-        raise ValueError(f"meter={numerator} is not known: choose from {', '.join(map(str, GROUPINGS))}")
-    if grouping is not None and sum(grouping) != numerator:
-        raise ValueError(f"grouping={grouping} sums to {sum(grouping)}, not to meter={numerator}")
+    check_meter(numerator, grouping)
     quarter_pulse = dice.chance(QUARTER_ODDS[numerator])
     if grouping is None:
         common = not free and numerator in (3, 4)

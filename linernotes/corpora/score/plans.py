@@ -8,7 +8,15 @@ import numpy as np
 from linernotes.corpora.score.band import Call, Seat, Section, Style
 from linernotes.corpora.score.dice import Dice
 from linernotes.corpora.score.harmony import Key, parse_key
-from linernotes.corpora.score.meters import POLYRHYTHMS, Meter, Polyrhythm, draw_changes, draw_meter, draw_polyrhythm
+from linernotes.corpora.score.meters import (
+    POLYRHYTHMS,
+    Meter,
+    Polyrhythm,
+    check_meter,
+    draw_changes,
+    draw_meter,
+    draw_polyrhythm,
+)
 from linernotes.corpora.score.programs import PLUCKED, RANGES, SOLOISTS, draw_other, playable
 from linernotes.corpora.score.score import VOICE_PROGRAMS
 from linernotes.corpora.score.styles import STYLES
@@ -96,7 +104,8 @@ def draw_plan(
     first bar of the form, not anywhere.
     Takes one number from `rng`. Raises ValueError for what is not known and what a style does not do.
     """
-    _check(style, seconds, tempo_bpm, drums, voice, polyrhythm, program)
+    check_wishes(style, seconds, meter, grouping, polyrhythm, drums, voice)
+    _check_more(style, tempo_bpm, program)
     way, dice = STYLES[style], Dice(int(rng.integers(2**62)), "plan")
     meters = _draw_meters(dice, way, seconds, meter, grouping, pulse, polyrhythm)
     tempo = _draw_tempo(dice, way, meters, seconds) if tempo_bpm is None else tempo_bpm
@@ -148,25 +157,35 @@ def _draw_playing(dice: Dice, way: Style) -> dict[str, float]:
     }
 
 
-def _check(
+def check_wishes(
     style: str,
     seconds: float,
-    tempo_bpm: float | None,
-    drums: bool | None,
-    voice: bool | None,
-    polyrhythm: str | None,
-    program: int | None,
+    meter: int | None = None,
+    grouping: tuple[int, ...] | None = None,
+    polyrhythm: str | None = None,
+    drums: bool | None = None,
+    voice: bool | None = None,
 ) -> None:
+    """Raises ValueError for what `draw_plan` cannot be asked for."""
     if style not in STYLES:
         raise ValueError(f"style={style!r} is not known: choose from {', '.join(STYLES)}")
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
         raise ValueError(f"seconds={seconds} is no clip: give {SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g}")
-    if tempo_bpm is not None and not TEMPI_BPM[0] <= tempo_bpm <= TEMPI_BPM[1]:
-        raise ValueError(f"tempo_bpm={tempo_bpm} is none: give {TEMPI_BPM[0]:g} to {TEMPI_BPM[1]:g}")
+    if polyrhythm is not None and polyrhythm not in POLYRHYTHMS:
+        raise ValueError(f"polyrhythm={polyrhythm!r} is not known: choose from {', '.join(POLYRHYTHMS)}, or None")
+    if grouping is not None:
+        Meter(grouping)
+    if meter is not None or grouping is not None:
+        check_meter(sum(grouping) if meter is None else meter, grouping)
     if drums and not STYLES[style].drums_odds:
         raise ValueError(f"{style} has no drums: leave drums out, or choose another style")
     if style == "solo" and (voice or polyrhythm):
         raise ValueError("solo is one instrument: it has neither voice nor polyrhythm; choose another style")
+
+
+def _check_more(style: str, tempo_bpm: float | None, program: int | None) -> None:
+    if tempo_bpm is not None and not TEMPI_BPM[0] <= tempo_bpm <= TEMPI_BPM[1]:
+        raise ValueError(f"tempo_bpm={tempo_bpm} is none: give {TEMPI_BPM[0]:g} to {TEMPI_BPM[1]:g}")
     if program is not None and (style != "solo" or not 0 <= program < 120):
         raise ValueError(f"program={program} with style={style!r}: give 0 to 119, and to the style solo only")
 
@@ -181,8 +200,6 @@ def _draw_meters(
     ratio: str | None,
 ) -> tuple[Meter, ...]:
     asked = numerator if numerator is not None else None if grouping is None else sum(grouping)
-    if ratio is not None and ratio not in POLYRHYTHMS:
-        raise ValueError(f"polyrhythm={ratio!r} is not known: choose from {', '.join(POLYRHYTHMS)}, or None")
     if asked is None:
         asked = dice.weigh(way.meters) if ratio is None else dice.pick(POLYRHYTHMS[ratio])
     longest = seconds / BARS_HEARD * min(way.tempo_bpm[1], FASTEST_PULSES) / 60.0

@@ -20,6 +20,7 @@ import numpy as np
 import pretty_midi
 
 from linernotes.corpora.score.score import Score
+from linernotes.corpora.score.soundfonts import SAMPLING_RATES_HZ
 
 try:
     import tinysoundfont
@@ -54,8 +55,9 @@ class Renderer:
         self.font, self.sampling_rate = Path(font), sampling_rate
         if not self.font.is_file():
             raise FileNotFoundError(f"{self.font} is no file: give a soundfont (.sf2 or .sf3), see soundfonts.find()")
-        if not 8_000 <= sampling_rate <= 96_000:
-            raise ValueError(f"sampling_rate={sampling_rate} Hz: choose from 8000 to 96000, such as 24000")
+        low, high = SAMPLING_RATES_HZ
+        if not low <= sampling_rate <= high:
+            raise ValueError(f"sampling_rate={sampling_rate} Hz: choose from {low} to {high}, such as 24000")
         self._synth = tinysoundfont.Synth(samplerate=sampling_rate)
         try:
             self._id = self._synth.sfload(str(self.font))

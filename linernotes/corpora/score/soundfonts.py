@@ -14,6 +14,7 @@ from pathlib import Path
 from linernotes.corpora.splits import SPLIT_NAMES
 
 SF2, SF3 = Path("/usr/share/sounds/sf2"), Path("/usr/share/sounds/sf3")
+SAMPLING_RATES_HZ = (8_000, 96_000)  # at which they may be played: the least and the most
 SPLIT_OF_FAMILY = {"fluid": "train", "opl3": "validation", "timgm": "test"}
 
 
