@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from hashlib import file_digest
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ import numpy as np
 import pretty_midi
 import soundfile
 
-from linernotes.corpora.manifest import MANIFEST, write_manifest
+from linernotes.corpora.manifest import MANIFEST, RECIPE, write_manifest
 from linernotes.corpora.processes import worker_pool
 from linernotes.corpora.recipe import Part, Recipe, RecipeError, load_recipe, recipe_of
 from linernotes.corpora.score.composer import compose
@@ -46,7 +47,7 @@ __all__ = [
     "make_clip",
 ]
 
-RECIPE, ROWS = "recipe.json", "rows"
+ROWS, FONT_DIGESTS = "rows", "font_sha256"
 ATTEMPTS = 200  # at music that is as the part asks and that the font can play
 COMPOSED = "generated notes: Apache-2.0"
 HEADROOM = 0.99  # of full scale
@@ -184,15 +185,16 @@ def build_corpus(
         progress: called with the number of clips that are there and of all.
 
     Raises:
-        RecipeError: the folder holds another recipe's clips, or a part has no pieces in a split.
+        RecipeError: the folder holds another recipe's clips or those of other scores or fonts, is a file, or a part
+            has no pieces in a split.
         FileNotFoundError: a soundfont is not installed, or a source is not there.
         SplitLeakError: two splits share notes, tunes or a soundfont family.
     """
     out = Path(out)
-    for name in sorted({name for split in recipe.clips for name in recipe.fonts[split]}):
-        find(name, font_folder)
+    names = sorted({name for split in recipe.clips for name in recipe.fonts[split]})
+    fonts = {name: _sha256(path) for name, path in [(name, find(name, font_folder)) for name in names]}
     place = Place(font_folder, find_folders(recipe.sources, sources, data_dirs))
-    _claim(out, recipe, _survey(recipe, place))
+    _claim(out, recipe, _survey(recipe, place), fonts)
     if (out / MANIFEST).is_file():
         return out / MANIFEST
     wanted = [(split, number) for split in SPLIT_NAMES for number in range(recipe.clips.get(split, 0))]
@@ -231,20 +233,44 @@ def check_corpus_splits(rows: list[dict]) -> None:
             raise RecipeError(f"{row['path']} has the same notes as {twin}; draw longer clips or fewer of a kind")
 
 
-def _claim(out: Path, recipe: Recipe, sources: Mapping[str, str]) -> None:
-    """The folder is this recipe's, drawn from the same sources, and new or not finished."""
-    remembered = asdict(recipe) | ({"sources": sources} if sources else {})
-    if (out / RECIPE).is_file():
-        found = json.loads((out / RECIPE).read_text(encoding="utf-8"))
-        if found.pop("sources", {}) != sources:
-            raise RecipeError(f"{out} holds clips of other scores ({RECIPE}); name another folder, or remove it")
-        if json.dumps(asdict(recipe_of(found))) != json.dumps(asdict(recipe)):
-            raise RecipeError(f"{out} holds clips of another recipe ({RECIPE}); name another folder, or remove it")
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _claim(out: Path, recipe: Recipe, sources: Mapping[str, str], fonts: Mapping[str, str]) -> None:
+    """The folder is this recipe's, drawn from the same sources, played by the same fonts, and new or not finished.
+
+    One in which a recipe was begun but no clip made is as good as new.
+    """
+    if out.exists() and not out.is_dir():
+        raise RecipeError(f"{out} is a file; name a new or empty folder")
+    begun = (out / RECIPE).is_file()
+    if begun and ((out / MANIFEST).is_file() or any(out.glob("audio/*/*.flac"))):
+        _compare(out, json.loads((out / RECIPE).read_text(encoding="utf-8")), recipe, sources, fonts)
         return
-    if out.is_dir() and any(out.iterdir()):
+    if not begun and out.is_dir() and any(out.iterdir()):
         raise RecipeError(f"{out} holds something else; name a new or empty folder")
     out.mkdir(parents=True, exist_ok=True)
+    remembered = asdict(recipe) | ({"sources": sources} if sources else {}) | {FONT_DIGESTS: fonts}
     (out / RECIPE).write_text(json.dumps(remembered, indent=1) + "\n", encoding="utf-8")
+
+
+def _compare(
+    out: Path, found: dict[str, Any], recipe: Recipe, sources: Mapping[str, str], fonts: Mapping[str, str]
+) -> None:
+    """Raises RecipeError where clips that are there were made of something else; old ones do not tell their fonts."""
+    digests = found.pop(FONT_DIGESTS, fonts)
+    if found.pop("sources", {}) != sources:
+        raise RecipeError(f"{out} holds clips of other scores ({RECIPE}); name another folder, or remove it")
+    if json.dumps(asdict(recipe_of(found))) != json.dumps(asdict(recipe)):
+        raise RecipeError(f"{out} holds clips of another recipe ({RECIPE}); name another folder, or remove it")
+    for name, digest in fonts.items():
+        if digests.get(name) != digest:
+            raise RecipeError(
+                f"{out} holds clips that another version of the soundfont {name} plays (SHA-256 {digests.get(name)} in "
+                f"{RECIPE}, this one {digest}); install that version, name another folder, or remove it"
+            )
 
 
 def _made(recipe: Recipe, out: Path, clips: list[tuple[str, int]], workers: int, place: Place) -> Iterator[None]:

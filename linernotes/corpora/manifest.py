@@ -22,7 +22,7 @@ from linernotes.corpora.splits import SPLIT_NAMES, check_no_leak
 from linernotes.modeling.audio import AudioError, stream_audio
 
 DECODED_AT_A_TIME = 8  # rows of a stream
-MANIFEST = "manifest.jsonl"  # in the folder of a corpus that was made here
+MANIFEST, RECIPE = "manifest.jsonl", "recipe.json"  # in the folder of a corpus that was made here
 REQUIRED = ("labels", "group", "split", "licence")
 FEATURES = {
     "audio": {"path": Value("string"), "bytes": Value("binary")},

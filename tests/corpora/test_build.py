@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,7 @@ def test_a_folder_is_not_taken_from_others(built, tmp_path):
     built_before = json.loads((built / "recipe.json").read_text()) | {"sources": {"asap": "1 pieces, 00"}}
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "recipe.json").write_text(json.dumps(built_before))
+    (tmp_path / "other" / MANIFEST).write_text("finished")
     with pytest.raises(RecipeError, match="holds clips of other scores"):
         build_corpus(RECIPE, tmp_path / "other", font_folder=FONTS)
     with pytest.raises(RecipeError, match="holds something else"):
@@ -133,6 +135,43 @@ def test_a_folder_of_before_there_were_held_out_groupings_is_still_its_recipes(b
     before = json.loads((built / "recipe.json").read_text())
     del before["held_out_groupings"]
     (tmp_path / "recipe.json").write_text(json.dumps(before))
+    (tmp_path / MANIFEST).write_text("finished")
+    assert build_corpus(RECIPE, tmp_path, font_folder=FONTS) == tmp_path / MANIFEST
+
+
+def test_a_folder_without_clips_may_be_claimed_anew(built, tmp_path):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    out, other = tmp_path / "small", replace(RECIPE, seed=6, clips={"test": 1})
+    (out / "audio" / "test").mkdir(parents=True)
+    (out / "recipe.json").write_text(json.dumps({"name": "nobody's", "clips": {"test": -3}}))
+    with pytest.raises(KeyboardInterrupt):
+        build_corpus(other, out, workers=1, font_folder=FONTS, progress=stop)
+    assert json.loads((out / "recipe.json").read_text())["seed"] == 6
+    with pytest.raises(RecipeError, match="holds clips of another recipe"):  # now there is one
+        build_corpus(RECIPE, out, workers=1, font_folder=FONTS)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(RecipeError, match="out is a file; name a new or empty folder"):
+        build_corpus(RECIPE, tmp_path / "out", font_folder=FONTS)
+
+
+def test_another_version_of_a_font_is_refused(built, tmp_path):
+    remembered = json.loads((built / "recipe.json").read_text())
+    assert remembered["font_sha256"] == {"timgm": sha256((FONTS / "TimGM6mb.sf2").read_bytes()).hexdigest()}
+    (tmp_path / MANIFEST).write_text("finished")
+    (tmp_path / "recipe.json").write_text(json.dumps(remembered | {"font_sha256": {"timgm": "00ff"}}))
+    with pytest.raises(RecipeError, match=r"another version of the soundfont timgm plays .*00ff"):
+        build_corpus(RECIPE, tmp_path, font_folder=FONTS)
+
+
+def test_a_folder_of_before_fonts_were_told_apart_is_still_its_recipes(built, tmp_path):
+    remembered = json.loads((built / "recipe.json").read_text())
+    del remembered["font_sha256"]
+    (tmp_path / "recipe.json").write_text(json.dumps(remembered))
     (tmp_path / MANIFEST).write_text("finished")
     assert build_corpus(RECIPE, tmp_path, font_folder=FONTS) == tmp_path / MANIFEST
 
