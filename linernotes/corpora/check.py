@@ -13,7 +13,7 @@ from datasets import Dataset
 from sklearn.neighbors import KDTree
 
 from linernotes.corpora.check_recording import LENGTH_TOLERANCE_SECONDS, Excerpt, Finding, Heard, Task, listen
-from linernotes.corpora.manifest import ManifestError, read_manifest
+from linernotes.corpora.manifest import MANIFEST, RECIPE, ManifestError, read_manifest
 from linernotes.corpora.processes import worker_pool
 
 LENGTH_COLUMNS = ("duration_seconds", "duration", "seconds")
@@ -52,6 +52,12 @@ def _manifest_of(place: Path) -> Path:
     if not place.is_dir():
         return place
     found = sorted(path for path in place.iterdir() if path.suffix in (".jsonl", ".parquet"))
+    if not found and (place / RECIPE).is_file():
+        made = len(list(place.glob("audio/*/*.flac")))
+        raise ManifestError(
+            f"{place} is a build that is not finished ({made} clips so far, no {MANIFEST}): give the same "
+            "`linernotes corpus build` command again, it goes on where it was stopped, then check"
+        )
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise ManifestError(f"{place} must hold one .jsonl or .parquet manifest, it has {names}: give the file's path")

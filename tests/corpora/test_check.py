@@ -245,3 +245,11 @@ def test_what_is_no_corpus_is_refused(corpus, tmp_path):
     place.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(SplitLeakError, match="group 'g' is in test and train"):
         check_corpus(place)
+
+
+def test_a_build_that_is_not_finished_is_told_apart(tmp_path):
+    (tmp_path / "audio" / "test").mkdir(parents=True)
+    (tmp_path / "audio" / "test" / "000000.flac").write_bytes(b"")
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(ManifestError, match=r"not finished \(1 clips so far, no manifest\.jsonl\): give the same"):
+        check_corpus(tmp_path)
