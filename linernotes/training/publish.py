@@ -6,6 +6,7 @@ A published folder is a Hub repository as it stands: weights, configs, training 
 into modeling/, so that there is one copy of every line and a clone's folder loads by AutoModel all the same.
 """
 
+import argparse
 import os
 import shutil
 import sys
@@ -43,5 +44,18 @@ def publish(trained: str | Path, published: str | Path) -> None:
         (published / source.name).symlink_to(os.path.relpath(code / source.name, published))
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m linernotes.training.publish", description=__doc__.splitlines()[0])
+    parser.add_argument("trained", type=Path, help="the `model` folder of a training run, such as runs/genre-moe/model")
+    parser.add_argument("published", type=Path, help="the folder that it becomes, such as models/genre-moe")
+    options = parser.parse_args(arguments)
+    try:
+        publish(options.trained, options.published)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    publish(*sys.argv[1:])
+    sys.exit(main())
