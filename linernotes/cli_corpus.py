@@ -1,13 +1,13 @@
 """`linernotes corpus`: data sets built, cut, checked and read."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from linernotes.terminal import complain, console, from_extra, progress, refusing, stoppable
+from linernotes.terminal import complain, from_extra, progress, refusing, stoppable
 
 corpus = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Music with labels: build it, check it, or read a public set."
@@ -26,6 +26,10 @@ DataDirs = Annotated[list[Path], typer.Option(help="A folder in which data sets 
 def build_corpus(
     recipe: Annotated[Path, typer.Argument(help="A recipe file, such as those in configs/corpora/.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder, or one in which the same recipe was stopped.")],
+    clips: Annotated[
+        str | None,
+        typer.Option(metavar="SPLIT=COUNT,...", help="In place of the recipe's: a small trial, train=8,test=2."),
+    ] = None,
     workers: Workers = 2,
     font_folder: Annotated[Path | None, typer.Option(help="Where soundfonts lie; where Debian puts them.")] = None,
     source: Annotated[
@@ -40,8 +44,21 @@ def build_corpus(
     with goes_on, refusing(ValueError, FileNotFoundError), progress("clips") as show:
         places = {"font_folder": font_folder, "sources": _source_folders(source or []), "data_dirs": data_dir}
         described = from_extra("corpora", "corpora.recipe", "load_recipe")(recipe)
+        if clips is not None:
+            described = replace(described, clips=_clip_counts(clips))
         manifest = run(described, out, workers=workers, progress=show, **places)
     typer.echo(manifest)
+
+
+def _clip_counts(given: str) -> dict[str, int]:
+    """Which splits there are, and how many clips one may have, is for the recipe to check."""
+    counts = {}
+    for text in given.split(","):
+        split, _, count = text.partition("=")
+        if not count.strip().isdecimal():
+            raise ValueError(f"--clips {given} has {text!r}: give SPLIT=COUNT, such as train=8,validation=2,test=2")
+        counts[split.strip()] = int(count)
+    return counts
 
 
 def _source_folders(given: list[str]) -> dict[str, Path]:
@@ -89,17 +106,14 @@ def cut_excerpts(
 
 
 @corpus.command("sources")
-def corpus_sources() -> None:
+def corpus_sources(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each set.")] = False,
+) -> None:
     """The public data sets that can be read: what to download, how large, under which licence."""
-    from rich.table import Table
-    from rich.text import Text
+    from linernotes.corpora.sources import SOURCES, told
 
-    from linernotes.corpora.sources import source_rows
-
-    table = Table("name", "labels", "download", "from", "size", "licence", show_lines=True)
-    for row in source_rows():
-        table.add_row(*(Text(row[key]) for key in ("name", "labels", "download", "page", "size", "licence")))
-    console().print(table)
+    blocks = [json.dumps(asdict(source)) if as_json else told(source) for source in SOURCES.values()]
+    typer.echo(("\n" if as_json else "\n\n").join(blocks))
 
 
 @corpus.command("read")

@@ -51,6 +51,29 @@ def test_a_recipe_becomes_a_corpus_in_which_nothing_is_wrong(tmp_path):
     assert (checked.exit_code, checked.stdout) == (0, "")
 
 
+def test_a_trial_is_the_first_clips_of_the_whole(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    where = (tmp_path / "recipe.yaml", "--workers", 1, "--font-folder", FONTS)
+    tried = run("build", *where, "--out", tmp_path / "trial", "--clips", "test=1")
+    assert tried.exit_code == 0, tried.stderr
+    whole = run("build", *where, "--out", tmp_path / "whole")
+    assert whole.exit_code == 0, whole.stderr
+    few, all_of_them = ((tmp_path / out / "manifest.jsonl").read_text() for out in ("trial", "whole"))
+    assert few
+    assert all_of_them.startswith(few)
+    assert len(all_of_them.splitlines()) == 2
+    for wrong, message in (
+        ("8", "--clips 8 has '8': give SPLIT=COUNT, such as train=8"),
+        ("test=-2", "has 'test=-2': give SPLIT=COUNT"),
+        ("test=0", "clips.test is 0; give a whole number of 1 or more"),
+        ("exam=1", "it maps splits: train, validation, test"),
+    ):
+        refused = run("build", *where, "--out", tmp_path / "refused", "--clips", wrong)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+    assert not (tmp_path / "refused").exists()
+
+
 def test_a_bad_recipe_is_refused(tmp_path):
     refused = build(tmp_path, parts=[{"style": "polka"}])
     assert refused.exit_code == 2
@@ -112,10 +135,14 @@ def test_no_manifest_is_no_corpus(tmp_path):
     assert "manifest" in refused.stderr
 
 
-def test_every_set_that_can_be_read_is_among_the_sources():
-    shown = run("sources")
-    assert shown.exit_code == 0
+def test_every_set_that_can_be_read_is_among_the_sources(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown, listed = run("sources"), run("sources", "--json")
+    assert (shown.exit_code, listed.exit_code) == (0, 0)
     assert all(name.split("-")[0] in shown.stdout for name in READERS)
+    sources = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert all(source["page"] in shown.stdout for source in sources)
+    assert all(file in shown.stdout for source in sources for file in source["download"])
 
 
 def test_a_public_set_becomes_a_manifest(tmp_path):

@@ -4,7 +4,7 @@ A table, without a network: nothing here fetches anything. Sizes and licences ar
 no page states is said to be so. The licence of a set is rarely that of its recordings: both are told.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 NOT_VERIFIED = "size not verified"
 
@@ -24,15 +24,18 @@ class Source:
     citation: str
 
 
-def source_rows() -> list[dict[str, str]]:
-    """The table as text, one dict a set: the fields of `Source`, lists joined, "-" where there is nothing."""
-    return [
-        {
-            field: ", ".join(value) if isinstance(value, tuple) else value or "-"
-            for field, value in asdict(source).items()
-        }
-        for source in SOURCES.values()
-    ]
+def told(source: Source) -> str:
+    """The set as a block of lines, nothing of it cut."""
+    lines = {
+        "labels": source.labels,
+        "files": "; ".join(source.download),
+        "from": source.page,
+        "on the Hub": source.hub_id or "-",
+        "size": source.size,
+        "licence": source.licence,
+        "cite": source.citation,
+    }
+    return "\n".join([f"{source.name}: {source.title}", *(f"  {key + ':':<12}{text}" for key, text in lines.items())])
 
 
 SOURCES = {

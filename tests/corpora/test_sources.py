@@ -5,16 +5,15 @@ import re
 import pytest
 
 from linernotes.corpora import gtzan
-from linernotes.corpora.sources import NOT_VERIFIED, SOURCES, source_rows
+from linernotes.corpora.sources import NOT_VERIFIED, SOURCES, told
 
 
-def test_the_rows_are_text_and_complete():
-    rows = source_rows()
-    assert [row["name"] for row in rows] == list(SOURCES)
-    assert all(isinstance(value, str) and value for row in rows for value in row.values())
-    row = next(row for row in rows if row["name"] == "nsynth")
-    assert row["hub_id"] == "-"
-    assert row["download"].startswith("nsynth-train.jsonwav.tar.gz, nsynth-valid")
+@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.name)
+def test_nothing_is_cut_from_what_is_told(source):
+    block = told(source)
+    assert block.startswith(f"{source.name}: {source.title}\n")
+    assert all(text in block for text in (*source.download, source.page, source.size, source.licence, source.citation))
+    assert "None" not in block
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.name)
