@@ -102,6 +102,7 @@ def test_a_build_on_two_processes_ends_in_good_order(sent, tmp_path):
             until = time.monotonic() + 300
             while not any(tmp_path.glob("out/rows/test/*.json")):
                 assert time.monotonic() < until, "no clip was made"
+                assert process.poll() is None, process.stderr.read()
                 time.sleep(0.1)
             # Ctrl-C is sent to all of the processes
             (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
