@@ -23,6 +23,7 @@ from linernotes.corpora.manifest import MANIFEST, read_excerpt
 from linernotes.corpora.score.harmony import NAMES, parse_key
 from linernotes.corpora.score.score import Facts, facts_of
 from linernotes.modeling.audio import read_audio
+from linernotes.training.rows import licences_of
 
 SECONDS = 10.0  # heard of a recording, at most
 LEVEL = 0.1  # root mean square that every excerpt is brought to: no probe shall tell classes by their loudness
@@ -151,7 +152,7 @@ def describe_sources(data_dirs: Sequence[Path], corpora: Sequence[Path]) -> list
             {
                 "name": f"rendered music, recipe {recipe.get('name', folder.name)}, seed {recipe.get('seed', 0)}",
                 "version": version(folder / MANIFEST),
-                "licence": "; ".join(sorted({row["licence"] for row in rows if row["split"] != "validation"})),
+                "licence": licences_of(row["licence"] for row in rows if row["split"] != "validation"),
             }
         )
     return described

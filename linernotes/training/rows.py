@@ -1,5 +1,6 @@
 """What the recipes of all families share: rows by use, where data sets are found, and what most of them leave out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ def find_folder(name: str, data_dirs: list[Path]) -> Path:
             return folder / name
     places = ", ".join(map(str, data_dirs)) or "nowhere: give --data-dir"
     raise FileNotFoundError(f"the data set {name!r} was not found; looked in {places}")
+
+
+def licences_of(stated: Iterable[str]) -> str:
+    """The licences of rows in one line, each part once: those of notes and of sounds meet in many combinations."""
+    return "; ".join(sorted({part for licence in set(stated) for part in licence.split("; ")}))
 
 
 def unchanged_batches(model: Any, rows: Dataset, experiment: Any) -> Any:

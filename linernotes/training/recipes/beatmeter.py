@@ -36,7 +36,7 @@ from linernotes.training.frame_heads import EVENTS
 from linernotes.training.head_first import hear, train_events, train_head
 from linernotes.training.lora import add_lora, merge_lora, save_adapter
 from linernotes.training.periodicity import logistic_baseline
-from linernotes.training.rows import Data, find_folder, unchanged_batches
+from linernotes.training.rows import Data, find_folder, licences_of, unchanged_batches
 from linernotes.training.sampling import balanced_weights
 
 LABEL_NAMES = ("labels",)
@@ -162,8 +162,8 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     for name, (rows, left_out) in read_all(options, data_dirs, classes_of(experiment)).items():
         kept = [row for row in rows if name not in (options.test_corpora or ()) or row["split"] == "test"]
         found += kept
-        counts, licences = Counter(row["split"] for row in kept), sorted({row["licence"] for row in kept})
-        sources.append({"name": name, "licence": "; ".join(licences), "rows": dict(counts), "left_out": dict(left_out)})
+        counts, licence = Counter(row["split"] for row in kept), licences_of(row["licence"] for row in kept)
+        sources.append({"name": name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
     sets = as_datasets(found)
     if sets["train"] is None:
         raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")

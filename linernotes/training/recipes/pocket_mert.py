@@ -24,7 +24,14 @@ from linernotes.corpora.manifest import MANIFEST, by_split, read_excerpt, read_m
 from linernotes.modeling.chunks import geometry
 from linernotes.training.frame_heads import WEIGHTS
 from linernotes.training.frame_heads import HubertForFrames as Model
-from linernotes.training.rows import Data, find_folder, no_pretraining, one_learning_rate, unchanged_batches
+from linernotes.training.rows import (
+    Data,
+    find_folder,
+    licences_of,
+    no_pretraining,
+    one_learning_rate,
+    unchanged_batches,
+)
 
 LABEL_NAMES = ("scored",)
 COLUMNS = ("audio", "facts", "group", "split", "licence")
@@ -99,7 +106,7 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
 
 def source_of(name: str, learned: Dataset) -> dict[str, Any]:
     """What a corpus is for the card: the licences are those of what is learned from."""
-    return {"name": name, "licence": "; ".join(sorted(set(learned["licence"]))), "rows": {"train": len(learned)}}
+    return {"name": name, "licence": licences_of(learned["licence"]), "rows": {"train": len(learned)}}
 
 
 def without_answers(rows: Dataset) -> Dataset:
