@@ -131,7 +131,7 @@ def test_what_arrives_wrongly_is_said(tiny_folder, tmp_path, hub):
     ("arguments", "code", "message"),
     [
         (("--repo", "tiny-moe"), 2, "write user/name"),
-        (("--repo", "me/nothing"), 2, "no model named 'nothing'; known are genre-moe, genre-moe-tags"),
+        (("--repo", "me/nothing"), 2, "no model named 'nothing'; known are beatmeter-pocket, genre-moe"),
         (("--repo", REPO, "--model", "nowhere"), 2, "nowhere holds no config.json"),
         (("--repo", REPO, "--model", ".", "--checkpoint", "x.pt"), 2, "exclude each other"),
         (("--repo", REPO, "--checkpoint", "missing.pt"), 2, "missing.pt"),
