@@ -186,7 +186,8 @@ class BeatMeterForMeterClassification(MusicModel):
         weights, layers = self.layer_weights(), heard.pooled().unbind(1)
         features = torch.einsum("l,blh->bh", weights, torch.stack(layers, dim=1))
         if self.config.head_type == "tempogram":
-            patterns = self.tempogram.patterns(*periods or self.tempogram.periods(heard.frames, heard.frame_mask))
+            tempogram = self.tempogram
+            patterns = tempogram(heard.frames, heard.frame_mask) if periods is None else tempogram.patterns(*periods)
             features = torch.cat((patterns, features), dim=1) if self.config.tempogram_pooled else patterns
         logits = self.head(features)
         if not self.training:

@@ -192,7 +192,7 @@ def build_corpus(
     """
     out = Path(out)
     names = sorted({name for split in recipe.clips for name in recipe.fonts[split]})
-    fonts = {name: _sha256(path) for name, path in [(name, find(name, font_folder)) for name in names]}
+    fonts = {name: _sha256(find(name, font_folder)) for name in names}
     place = Place(font_folder, find_folders(recipe.sources, sources, data_dirs))
     _claim(out, recipe, _survey(recipe, place), fonts)
     if (out / MANIFEST).is_file():
