@@ -314,7 +314,7 @@ class GenreMoeForAudioClassification(MusicModel):
                 hearing.add(window, unbatch(self.readings(outputs))[0])
                 features.append(heard if heard.dim() == 2 else masked_mean(heard, mask))
                 attributions.append(self.attribute(heard, mask))
-        weights = torch.tensor(hearing.weights, device=self.device) / sum(hearing.weights)
+        weights = torch.tensor(hearing.votes, device=self.device) / sum(hearing.votes)
         mean_features, attribution = (weights @ torch.cat(rows).float() for rows in (features, attributions))
         z_scores = self.normalise(mean_features)
         strongest = attribution.abs().argsort(descending=True).tolist()

@@ -36,15 +36,25 @@ class Hearing:
     readings: list[dict[str, np.ndarray]] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
-    silent: bool = True
+    silences: list[bool] = field(default_factory=list)
     error: AudioError | None = None
 
     def add(self, window: Window, reading: dict[str, np.ndarray]) -> None:
         low, high = np.percentile(window.samples, (0.5, 99.5))  # the edges of a constant ring when it is resampled
-        self.silent = self.silent and bool(high - low < SILENCE_RANGE)
+        self.silences.append(bool(high - low < SILENCE_RANGE))
         self.readings.append(reading)
         self.spans.append((window.start_seconds, window.end_seconds))
         self.weights.append(window.new_seconds)
+
+    @property
+    def silent(self) -> bool:
+        return all(self.silences)
+
+    @property
+    def votes(self) -> list[float]:
+        """What each window counts in the answer: its new seconds; none for a silent one, unless all are silent."""
+        pairs = zip(self.weights, self.silences, strict=True)
+        return [0.0 if silence and not self.silent else weight for weight, silence in pairs]
 
     @property
     def duration_seconds(self) -> float:
@@ -135,7 +145,8 @@ class MusicModel(PreTrainedModel):
             audio: a path, bytes, a binary file object, an array or tensor (samples,) or (channels, samples) with
                 `sampling_rate`, a dict {"array", "sampling_rate"} or {"path", "bytes"}; or a list of any of these.
             sampling_rate: rate in Hz of a bare array.
-            timeline: adds `timeline`, one answer per window with `start_seconds` and `end_seconds`.
+            timeline: adds `timeline`, one answer per window with `start_seconds` and `end_seconds`. A silent window is
+                uncertain there, and has no say in the answer unless all are silent.
             batch_size: windows per forward pass; changes speed and memory, not the answer.
             errors: "raise", or "record" to put {"error": {"code", "message", "path"}} in the place of a bad recording.
 
@@ -211,7 +222,7 @@ class MusicModel(PreTrainedModel):
     def _answer(self, hearing: Hearing, timeline: bool) -> dict[str, Any]:
         if hearing.error is not None:
             return {"error": {"code": hearing.error.code, "message": str(hearing.error), "path": hearing.path}}
-        answer = {"model": self.config.model_name, **self.decode(merge(hearing.readings, hearing.weights))}
+        answer = {"model": self.config.model_name, **self.decode(merge(hearing.readings, hearing.votes))}
         warnings = []
         if hearing.silent:
             warnings.append("the recording is silent: the answer says nothing about music")
@@ -225,8 +236,12 @@ class MusicModel(PreTrainedModel):
         answer["heard_seconds"] = round(sum(hearing.weights), 3)
         answer["warnings"] = warnings
         if timeline:
-            answer["timeline"] = [
-                {"start_seconds": round(start, 3), "end_seconds": round(end, 3), **self.decode(reading)}
-                for (start, end), reading in zip(hearing.spans, hearing.readings, strict=True)
-            ]
+            answer["timeline"] = self._timeline(hearing)
         return answer
+
+    def _timeline(self, hearing: Hearing) -> list[dict[str, Any]]:
+        parts = []
+        for (start, end), reading, silence in zip(hearing.spans, hearing.readings, hearing.silences, strict=True):
+            part = {"start_seconds": round(start, 3), "end_seconds": round(end, 3), **self.decode(reading)}
+            parts.append(part | {"uncertain": True} if silence else part)
+        return parts

@@ -112,6 +112,21 @@ def test_silence_and_a_constant_get_an_uncertain_answer(model, level):
     assert all(math.isfinite(p) for p in answer["probabilities"].values())
 
 
+def test_a_silent_window_is_doubted_and_has_no_say(model):
+    song = np.concatenate([melody(4.0), np.zeros(3 * RATE, np.float32)])
+    answer, alone = (
+        model.predict(part, sampling_rate=RATE, timeline=True) for part in (song, song[: round(4.0 * RATE)])
+    )
+    assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-6)
+    assert [part["uncertain"] for part in answer["timeline"]][2:] == [True, True]
+    assert [part["uncertain"] for part in answer["timeline"]][:2] == [p["uncertain"] for p in alone["timeline"]]
+    assert (answer["heard_seconds"], answer["uncertain"], answer["warnings"]) == (7.0, alone["uncertain"], [])
+    silence = answer["timeline"][2]["probabilities"]
+    assert silence != pytest.approx(alone["probabilities"], abs=1e-3)  # it would have changed the answer
+    explained = model.explain(song, sampling_rate=RATE)
+    assert explained["features"] == model.explain(song[: 4 * RATE], sampling_rate=RATE)["features"]
+
+
 def test_the_mode_is_left_as_it_was_found(model):
     model.train()
     with pytest.raises(AudioError):
