@@ -72,11 +72,13 @@ def genre(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
 
 
 def meter(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
-    """BeatMeter: the leading meter, which meters are heard against each other, every meter's probability."""
+    """BeatMeter: the leading meter, whether none is heard or several against each other, every meter's probability."""
     uncertain = ", uncertain" if answer["uncertain"] else ""
     leader = answer["predicted_meter"]
     verdict = f"{leader} ({answer['probabilities'][leader]:.0%}{uncertain})"
     yield Text.assemble("Predicted meter : ", (verdict, "bold"))
+    if not answer["meters"]:
+        yield Text.assemble("Meters heard    : ", ("none, no probability reaches its threshold", "bold"))
     if answer["polyrhythm"]:
         yield Text.assemble("Polyrhythm      : ", (" against ".join(answer["meters"]), "bold"))
     yield Text(marks.rule * RULE_WIDTH, "dim")

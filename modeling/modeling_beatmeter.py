@@ -243,7 +243,7 @@ class BeatMeterForMeterClassification(MusicModel):
             "meters": meters,
             "polyrhythm": bool(reading["polyrhythm"] >= 0.5) and is_polyrhythm(meters),
             "confidence_gap": round(first - second, 7),
-            "uncertain": not first >= self.config.abstain_below,
+            "uncertain": not meters or not first >= self.config.abstain_below,
             "probabilities": probabilities,
         }
 

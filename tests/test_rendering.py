@@ -98,6 +98,16 @@ def test_meters_are_bars_and_a_polyrhythm_is_named():
     assert "Predicted meter : 4 (74%, uncertain)\n─" in single
 
 
+def test_where_no_meter_is_heard_it_says_so():
+    nothing = METERS | {"meters": [], "polyrhythm": False, "uncertain": True, "predicted_meter": "5"}
+    assert plain(nothing, family="beatmeter").splitlines()[3:6] == [
+        "Predicted meter : 5 (2%, uncertain)",
+        "Meters heard    : none, no probability reaches its threshold",
+        "─" * 55,
+    ]
+    assert "Meters heard" not in plain(METERS, family="beatmeter")
+
+
 def test_a_family_without_a_renderer_is_printed_all_the_same():
     answer = {
         "model": "pocket",

@@ -207,7 +207,7 @@ picture("loops.png")
 #
 # `predict` answers with a probability for each meter. They are independent of each other: music may be in three *and*
 # in four, or in none of them. A meter is in `meters` where its probability reaches its threshold (the short lines), and
-# `uncertain` where even the largest is too low to rely on.
+# `uncertain` where none does, or where even the largest is too low to rely on.
 
 # %%
 

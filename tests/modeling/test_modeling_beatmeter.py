@@ -199,7 +199,10 @@ def test_the_answer_names_all_meters_above_their_thresholds():
     }
     sure = model.decode(reading(0.1, 0.9, 0.1, 0.1, 0.1, 0.1, polyrhythm=0.0))
     assert (sure["meters"], sure["polyrhythm"], sure["uncertain"]) == (["4"], False, False)
-    assert model.decode(reading(*6 * [0.1]))["meters"] == []
+    for abstain_below in (0.0, 0.7):
+        model.config.abstain_below = abstain_below
+        nothing = model.decode(reading(*6 * [0.1]))
+        assert (nothing["meters"], nothing["uncertain"]) == ([], True)
 
 
 def test_a_change_of_meter_is_no_polyrhythm():
