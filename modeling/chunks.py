@@ -9,6 +9,7 @@ padded, so that an answer depends neither on what else is in the batch nor on pa
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
@@ -21,18 +22,28 @@ MIN_TAIL_SECONDS = 1.0  # as published; less is too little to hear a rhythm in
 CHUNKS_AT_ONCE = 16  # every layer's hidden states of so many chunks are held in memory
 
 
+class Step(NamedTuple):
+    """A stretch of a chunk, or all of it: its samples, its frames, what it counts in the mean over the recording."""
+
+    start: int
+    stop: int
+    frames: slice
+    weight: float
+
+
 class Chunk(NamedTuple):
-    """Where a chunk lies: the recording's row in the batch, the chunk's number in it, its samples."""
+    """Where a chunk lies: the recording's row in the batch, the number of its first step in it, its samples."""
 
     row: int
     number: int
     start: int
     stop: int
+    steps: list[Step]
 
 
 @dataclass
 class Heard:
-    """What a backbone heard of a batch of recordings.
+    """What a backbone heard of a batch of recordings, chunk by chunk, or by steps of these where it was asked to.
 
     means, maxima: (batch, chunks, layers, hidden_size), over the frames of each chunk.
     weights: (batch, chunks), what a chunk counts in the mean; 0 where a recording has fewer.
@@ -108,6 +119,7 @@ class ChunkListener:
     def __init__(self, config, joined: bool):
         rate = config.sampling_rate
         self.reach, self.hop = geometry(config.backbone_config)
+        self.rate = rate
         self.chunk, self.min_tail = round(config.chunk_seconds * rate), round(MIN_TAIL_SECONDS * rate)
         self.borrowed = max(0, self.reach - self.hop) if joined else 0
         self.original = config.original_pooling
@@ -124,7 +136,12 @@ class ChunkListener:
             )
 
     def __call__(
-        self, backbone: nn.Module, input_values: Tensor, lengths: list[int], mixture: Tensor | None = None
+        self,
+        backbone: nn.Module,
+        input_values: Tensor,
+        lengths: list[int],
+        mixture: Tensor | None = None,
+        step_seconds: float | None = None,
     ) -> Heard:
         """
         Args:
@@ -132,16 +149,39 @@ class ChunkListener:
             input_values: (batch, samples), zero behind a recording's end.
             lengths: of each recording, in samples.
             mixture: (layers,), weights with which the layers of each frame are added up; None for no frames.
+            step_seconds: about how long the steps are that stand in the chunks' place in what is answered; a chunk is
+                still heard at once. None: chunks are not divided.
         """
-        spans = [spans_of(length, self.chunk, self.min_tail, self.original) for length in lengths]
-        end = max(stop for row in spans for _, stop in row) + self.borrowed
+        chunks = []
+        for row, length in enumerate(lengths):
+            number = 0
+            for start, stop in spans_of(length, self.chunk, self.min_tail, self.original):
+                chunks.append(Chunk(row, number, start, stop, self._steps(start, stop, step_seconds)))
+                number += len(chunks[-1].steps)
+        end = max(chunk.stop for chunk in chunks) + self.borrowed
         samples = F.pad(input_values, (0, max(0, end - input_values.shape[1])))
-        chunks = [Chunk(row, i, *span) for row, of_row in enumerate(spans) for i, span in enumerate(of_row)]
         parts = [(some, self._hear(backbone, samples, some, mixture)) for some in batches(chunks)]
-        return self._assemble(parts, spans)
+        steps: list[list[Step]] = [[] for _ in lengths]
+        for chunk in chunks:
+            steps[chunk.row] += chunk.steps
+        return self._assemble(parts, steps)
+
+    def _steps(self, start: int, stop: int, step_seconds: float | None) -> list[Step]:
+        """A chunk in steps of nearly equal length, of whole frames; the last one ends where the chunk does."""
+        frames = (stop - start + self.borrowed - self.reach) // self.hop + 1
+        wanted = 1 if step_seconds is None else round((stop - start) / self.rate / step_seconds)
+        count = min(max(wanted, 1), frames)
+        edges = [frames * number // count for number in range(count + 1)]
+        bounds = [start + edge * self.hop for edge in edges[:-1]] + [stop]
+        whole, first = 1 if self.original else stop - start, start // self.hop
+        return [
+            Step(*bounds[n : n + 2], slice(first + edge, first + after), whole * (after - edge) / frames)
+            for n, (edge, after) in enumerate(pairwise(edges))
+        ]
 
     def _hear(self, backbone: nn.Module, samples: Tensor, chunks: list[Chunk], mixture: Tensor | None):
-        """Chunks of one length -> means, maxima (chunks, layers, hidden_size), frames (chunks, frames, hidden_size)."""
+        """Chunks of one length -> means and maxima of their steps (chunks, steps, layers, hidden_size), and frames
+        (chunks, frames, hidden_size)."""
         waves = torch.stack([samples[c.row, c.start : c.stop + self.borrowed] for c in chunks])
         if self.scaled:  # as Wav2Vec2FeatureExtractor scales, which the published code gave each chunk
             waves = (waves - waves.mean(1, keepdim=True)) / (waves.var(1, keepdim=True, correction=0) + 1e-7).sqrt()
@@ -149,31 +189,34 @@ class ChunkListener:
         # the last layer's answer behind its norm, where there is one, as released heads were trained on
         layers = torch.stack((*heard.hidden_states[1:-1], heard.last_hidden_state), dim=1)
         frames = None if mixture is None else torch.einsum("l,cltk->ctk", mixture.to(layers.dtype), layers)
-        return layers.mean(2), layers.amax(2), frames
+        steps = layers.split([step.frames.stop - step.frames.start for step in chunks[0].steps], dim=2)
+        means, maxima = ([pool(step, dim=2) for step in steps] for pool in (torch.mean, torch.amax))
+        return torch.stack(means, dim=1), torch.stack(maxima, dim=1), frames
 
-    def _assemble(self, parts, spans: list[list[tuple[int, int]]]) -> Heard:
+    def _assemble(self, parts, steps: list[list[Step]]) -> Heard:
         """What was heard of chunks, in any order, as tensors with a row for each recording."""
         _, (mean, _, frames) = parts[0]
-        count, frame_chunks = max(map(len, spans)), self._frame_chunks(spans)
-        means, maxima = (mean.new_zeros(len(spans), count, *mean.shape[1:]) for _ in range(2))
-        joined = None if frames is None else frames.new_zeros(*frame_chunks.shape, frames.shape[-1])
+        shape = len(steps), max(map(len, steps))
+        means, maxima = (mean.new_zeros(*shape, *mean.shape[2:]) for _ in range(2))
+        weights, frame_steps = torch.zeros(shape), self._frame_steps(steps)
+        joined = None if frames is None else frames.new_zeros(*frame_steps.shape, frames.shape[-1])
         for chunks, (mean, maximum, frames) in parts:
-            rows, numbers = [c.row for c in chunks], [c.number for c in chunks]
-            means[rows, numbers], maxima[rows, numbers] = mean, maximum
-            for i, c in enumerate(chunks if joined is not None else ()):
-                joined[c.row, c.start // self.hop : c.start // self.hop + frames.shape[1]] = frames[i]
-        sizes = [[1 if self.original else stop - start for start, stop in row] for row in spans]
-        weights = torch.tensor([row + [0] * (count - len(row)) for row in sizes], dtype=torch.float32)
-        return Heard(means, maxima, weights.to(mean.device), joined, frame_chunks.to(mean.device), spans)
+            for i, chunk in enumerate(chunks):
+                place = chunk.row, slice(chunk.number, chunk.number + len(chunk.steps))
+                means[place], maxima[place] = mean[i], maximum[i]
+                weights[place] = torch.tensor([step.weight for step in chunk.steps])
+                if joined is not None:
+                    first = chunk.steps[0].frames.start
+                    joined[chunk.row, first : first + frames.shape[1]] = frames[i]
+        spans = [[(step.start, step.stop) for step in of_row] for of_row in steps]
+        return Heard(means, maxima, weights.to(mean.device), joined, frame_steps.to(mean.device), spans)
 
-    def _frame_chunks(self, spans: list[list[tuple[int, int]]]) -> Tensor:
-        """(batch, frames): the number of the chunk that each frame belongs to, -1 where there is none."""
-        ends = [(row[-1][1] + self.borrowed - self.reach) // self.hop + 1 for row in spans]
-        numbers = torch.full((len(spans), max(ends)), -1)
-        for row, of_row in enumerate(spans):
-            for number, (start, stop) in enumerate(of_row):
-                size = (stop - start + self.borrowed - self.reach) // self.hop + 1
-                numbers[row, start // self.hop : start // self.hop + size] = number
+    def _frame_steps(self, steps: list[list[Step]]) -> Tensor:
+        """(batch, frames): the number of the step that each frame belongs to, -1 where there is none."""
+        numbers = torch.full((len(steps), max(of_row[-1].frames.stop for of_row in steps)), -1)
+        for row, of_row in enumerate(steps):
+            for number, step in enumerate(of_row):
+                numbers[row, step.frames] = number
         return numbers
 
 

@@ -35,6 +35,8 @@ from .music_model import Hearing, MusicModel, unbatch
 from .rhythm import Tempogram
 from .windows import Window
 
+HEAT_SECONDS = 1.0  # what `explain` leaves out at a time
+
 
 @dataclass
 class BeatMeterOutput(ModelOutput):
@@ -162,8 +164,10 @@ class BeatMeterForMeterClassification(MusicModel):
             output = BeatMeterOutput(loss=self.loss(output.logits, labels), **output)  # anew: the loss comes first
         return output
 
-    def listen(self, input_values: Tensor, attention_mask: Tensor | None = None) -> Heard:
-        """What the backbone hears of each chunk, before layers and chunks are put together."""
+    def listen(
+        self, input_values: Tensor, attention_mask: Tensor | None = None, step_seconds: float | None = None
+    ) -> Heard:
+        """What the backbone hears of each chunk, or step of one, before layers and chunks are put together."""
         if input_values.dim() != 2 or not input_values.numel():
             raise ValueError(f"input_values have shape {tuple(input_values.shape)}; allowed is (batch, samples)")
         input_values = input_values.to(self.dtype)
@@ -172,7 +176,7 @@ class BeatMeterForMeterClassification(MusicModel):
             lengths = attention_mask.long().sum(1).tolist()
             input_values = input_values * attention_mask.to(input_values.dtype)
         mixture = self.layer_weights() if self.config.head_type == "tempogram" else None
-        return self.listener(self.backbone, input_values, lengths, mixture)
+        return self.listener(self.backbone, input_values, lengths, mixture, step_seconds)
 
     def layer_weights(self) -> Tensor:
         """What each layer counts, (num_layers,), adding up to 1."""
@@ -250,32 +254,38 @@ class BeatMeterForMeterClassification(MusicModel):
     # What the answer rests on
 
     def explain(self, audio: Any, *, sampling_rate: int | None = None) -> dict[str, Any]:
-        """The answer with what it rests on: `layers`, each with its weight, and `heat`, for each chunk by how much the
-        leading meter's logit falls when that chunk is not heard. One recording; raises AudioError.
+        """The answer with what it rests on, of one recording.
+
+        `layers`: each with its weight. `heat`: for each second or so, by how much the logit of the predicted meter
+        falls in its window when the frames of these seconds do not count. The backbone still heard them, and the frames
+        around know of it. 0 throughout a window that has no say; the last window overlaps the one before it. Raises
+        AudioError.
         """
         hearing, heat = Hearing(describe(audio)), []
         with self._listening():
             for window in self._split(audio, sampling_rate):
-                heard = self.listen(**self._inputs([window.samples]))
+                heard = self.listen(**self._inputs([window.samples]), step_seconds=HEAT_SECONDS)
                 output = self.judge(heard)
                 hearing.add(window, unbatch(self.readings(output))[0])
-                heat += self._heat(window, heard, output.logits[0])
+                heat.append(self._falls(window, heard, output.logits))
             weights = self.layer_weights().tolist()
+        answer = self._answer(hearing, timeline=False)
+        leader = self.config.label2id[answer["predicted_meter"]]
         layers = [{"layer": number, "weight": weight} for number, weight in enumerate(weights, 1)]
-        return {**self._answer(hearing, timeline=False), "layers": layers, "heat": heat}
+        steps = [
+            {"start_seconds": start, "end_seconds": end, "heat": falls[leader] if vote else 0.0}
+            for of_window, vote in zip(heat, hearing.votes, strict=True)
+            for start, end, falls in of_window
+        ]
+        return {**answer, "layers": layers, "heat": steps}
 
-    def _heat(self, window: Window, heard: Heard, logits: Tensor) -> list[dict[str, Any]]:
-        leader, rate = int(logits.argmax()), self.config.sampling_rate
-        without = self.judge(heard.without_each_chunk()).logits[:, leader]
-        falls = (logits[leader] - without).tolist()
+    def _falls(self, window: Window, heard: Heard, logits: Tensor) -> list[tuple[float, float, list[float]]]:
+        """Of each step of a window: start and end in seconds, and by how much each logit falls without it."""
+        without = self.judge(heard.without_each_chunk()).logits
+        places = [[window.start_seconds + edge / self.config.sampling_rate for edge in span] for span in heard.spans[0]]
         return [
-            {
-                "start_seconds": round(window.start_seconds + start / rate, 3),
-                "end_seconds": round(min(window.start_seconds + stop / rate, window.end_seconds), 3),
-                "meter": self.config.labels[leader],
-                "heat": fall,
-            }
-            for (start, stop), fall in zip(heard.spans[0], falls, strict=True)
+            (round(start, 3), round(min(end, window.end_seconds), 3), falls)
+            for (start, end), falls in zip(places, (logits - without).tolist(), strict=True)
         ]
 
 

@@ -681,21 +681,20 @@ for layer in explained["layers"]:
 # %% [markdown]
 # ### 15. Heat
 #
-# Second, which seconds: the heat of a chunk is how much the logit of its window's leading meter falls when that chunk
-# is not heard. Positive, and the chunk speaks for that meter; negative, and without it the model would be surer. The
-# song is made of two meters, the second from the dashed line on.
+# Second, which seconds: the heat of a second is how much the logit of the predicted meter falls in its window when what
+# was heard in that second does not count. Positive, and the second speaks for that meter; negative, and it speaks
+# against it. The song is made of two meters, the second from the dashed line on.
 
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(10, 4), sharex=True, layout="constrained")
 axes[0].plot(np.arange(len(song))[::50] / RATE, song[::50], color=COLORS[0], linewidth=0.3)
 axes[0].set(yticks=[], title=f"a song in {halves[0][0]}, then in {halves[1][0]}")
-for chunk in explained["heat"]:
-    start, end = chunk["start_seconds"], chunk["end_seconds"]
-    color = COLORS[1] if chunk["heat"] > 0 else COLORS[0]
-    axes[1].bar(start, chunk["heat"], width=end - start, align="edge", color=color, edgecolor="white")
-    axes[1].text((start + end) / 2, 0, chunk["meter"], ha="center", va="center", fontsize=8)
+for step in explained["heat"]:
+    start, end = step["start_seconds"], step["end_seconds"]
+    color = COLORS[1] if step["heat"] > 0 else COLORS[0]
+    axes[1].bar(start, step["heat"], width=end - start, align="edge", color=color, edgecolor="white")
 axes[1].axhline(0, color="black", linewidth=0.8)
-axes[1].set(xlabel="seconds", ylabel="heat", title="the leading meter of each window, and what each chunk gives it")
+axes[1].set(xlabel="seconds", ylabel="heat", title=f"what each second gives the answer, {explained['predicted_meter']}")
 for axis in axes:
     axis.axvline(HALF, color="black", linestyle="--", linewidth=1)
 picture("heat.png")

@@ -79,6 +79,30 @@ def test_frames_of_consecutive_chunks_are_those_of_the_whole():
     assert heard.frame_chunks[0].bincount().tolist() == [375, 375, 150]
 
 
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("original", [True, False])
+def test_a_chunk_in_steps_is_pooled_as_the_chunk_was_and_every_frame_is_in_one(joined, original):
+    generator = torch.Generator().manual_seed(0)
+    samples, lengths = torch.randn(2, 240_000, generator=generator), [200_000, 130_000]
+    listener = ChunkListener(config(original_pooling=original, do_normalize=False), joined=joined)
+    mixture = torch.tensor([0.5, 0.25]) if joined else None
+    whole, steps = (listener(Framer(), samples, lengths, mixture, seconds) for seconds in (None, 1.0))
+    assert torch.allclose(steps.pooled(), whole.pooled(), atol=1e-6)
+    assert torch.equal(steps.frame_mask, whole.frame_mask)
+    assert joined is False or torch.equal(steps.frames, whole.frames)
+    spans = [[round(edge / 24_000, 2) for edge in span] for span in steps.spans[0]]
+    assert (spans[0][0], spans[4][1], spans[5][0], spans[-1][1]) == (0.0, 5.0, 5.0, 8.33)
+    assert all(0.9 < end - start < 1.15 for start, end in spans)
+    assert [before[1] for before in spans[:-1]] == [after[0] for after in spans[1:]]
+    assert len(steps.spans[1]) == 5
+    assert steps.weights.count_nonzero(dim=1).tolist() == [8, 5]
+
+
+def test_steps_longer_than_a_chunk_are_chunks():
+    found = ChunkListener(config(), joined=False)(Framer(), torch.zeros(1, 240_000), [240_000], None, 60.0)
+    assert found.spans == [[(0, 120_000), (120_000, 240_000)]]
+
+
 def test_chunks_of_one_length_are_heard_together_and_none_is_padded():
     backbone, seconds = Framer(), [12, 7, 30, 12]
     samples = torch.zeros(4, 30 * 24_000)
