@@ -92,14 +92,14 @@ def beside(right_a: np.ndarray, right_b: np.ndarray, same: np.ndarray, groups: n
 
 
 def read_said(path: Path) -> Said:
-    """What a file says. Raises ValueError for one in another form."""
-    text = path.read_text(encoding="utf-8")
+    """What a file says. Raises ValueError for one in another form, OSError for one that cannot be read."""
     try:
+        text = path.read_text(encoding="utf-8")
         if '"files"' in text:
             files = json.loads(text)["files"]
             return Said({entry["fname"]: str(entry["predicted"]) for entry in files}, None, None)
         return of_rows(json.loads(line) for line in text.splitlines() if line.strip())
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # of UTF-8 and of JSON, and of other shapes
         raise ValueError(
             f"{path} is in no known form ({type(error).__name__}: {error}); give what `linernotes evaluate "
             "--predictions` wrote, or a snapshot with files, each with fname and predicted"

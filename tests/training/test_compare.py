@@ -106,3 +106,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
     (tmp_path / "c.json").write_text('{"results": 3}\n')
     with pytest.raises(ValueError, match=r"is in no known form \(KeyError"):
         compare_files(a, tmp_path / "c.json")
+    (tmp_path / "song.wav").write_bytes(b"RIFF\xff\xfe\0\0WAVE")
+    for files in ((a, tmp_path / "song.wav"), (tmp_path / "song.wav", a)):
+        with pytest.raises(ValueError, match=r"song\.wav is in no known form \(UnicodeDecodeError.* give what `linern"):
+            compare_files(*files)
