@@ -7,13 +7,12 @@ name; the backbone itself is fetched, or read from a folder. Adapters are merged
 classifiers over stored embeddings, which the project had before, are converted too.
 """
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from linernotes.checkpoints import read_checkpoint, refuse_others
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification as Model
 from linernotes.training.lora import add_lora, merge_lora, trained_state
 
@@ -51,11 +50,7 @@ def convert(checkpoint: str | Path, out: str | Path, backbone: str | Path | None
 
 def read(checkpoint: str | Path) -> dict[str, Any]:
     """What torch saved, unpickled without running any code of it. Raises ValueError where it is not of this project."""
-    try:
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it ends too soon"
-        raise ValueError(f"{checkpoint} is no checkpoint that can be read safely: {reason}") from error
+    saved = read_checkpoint(checkpoint)
     if not isinstance(saved, dict) or not {FINETUNED, LEGACY} & set(saved):
         found = ", ".join(sorted(map(str, saved))[:5]) if isinstance(saved, dict) else type(saved).__name__
         raise ValueError(f"{checkpoint} holds {found}; a BeatMeter checkpoint has {FINETUNED} or {LEGACY}")
@@ -92,7 +87,7 @@ def load_head(model: Model, saved: dict[str, Any], origin: str) -> None:
         state["layer_logits"] = torch.full_like(model.layer_logits.detach(), NEVER)
         state["layer_logits"][int(saved["layer_idx"])] = 0.0
     expected = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("backbone.")}
-    _fit(state, expected, origin)
+    refuse_others(state, expected, f"{origin} does not fit the backbone", "give the backbone it was trained on")
     model.load_state_dict(state, strict=False)
 
 
@@ -101,21 +96,10 @@ def load_adapters(model: Model, saved: dict[str, Any], origin: str) -> None:
     add_lora(model, rank=int(saved.get("lora_rank", 16)), alpha=int(saved.get("lora_alpha", 32)))
     state = {f"backbone.{name}": tensor for name, tensor in saved["lora_state_dict"].items()}
     expected = {name: tensor for name, tensor in trained_state(model).items() if name.startswith("backbone.")}
-    _fit(state, expected, origin)
+    refuse_others(state, expected, f"{origin} does not fit the backbone", "give the backbone it was trained on")
     model.load_state_dict(state, strict=False)
     merge_lora(model)
 
 
 def _renamed(name: str, theirs: str, ours: str) -> str:
     return ours + name.removeprefix(theirs) if name.startswith(f"{theirs}.") else name
-
-
-def _fit(state: dict[str, Tensor], expected: dict[str, Tensor], origin: str) -> None:
-    shapes, wanted = ({name: tuple(tensor.shape) for name, tensor in part.items()} for part in (state, expected))
-    differing = [name for name in sorted(shapes.keys() | wanted.keys()) if shapes.get(name) != wanted.get(name)]
-    if differing:
-        name = differing[0]
-        raise ValueError(
-            f"{origin} does not fit the backbone: {name} should have shape {wanted.get(name, 'none')}, there is "
-            f"{shapes.get(name, 'none')} ({len(differing)} such weights); give the backbone it was trained on"
-        )

@@ -151,8 +151,9 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path):
     torch.save({"head_state_dict": Trap()}, tmp_path / "trap.pt")
     (tmp_path / "notes.pt").write_text("not a checkpoint")
     (tmp_path / "empty.pt").write_bytes(b"")
-    for name in ("trap.pt", "notes.pt", "empty.pt"):
-        with pytest.raises(ValueError, match=rf"{name} is no checkpoint that can be read safely: \w"):
+    (tmp_path / "half.pt").write_bytes((tmp_path / "trap.pt").read_bytes()[:300])
+    for name in ("trap.pt", "notes.pt", "empty.pt", "half.pt"):
+        with pytest.raises(ValueError, match=rf"{name} is no checkpoint that can be read safely: .*; give a \.pt or"):
             convert(tmp_path / name, tmp_path / "out")
     torch.save({"model": {}}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match=r"other\.pt holds model; a BeatMeter checkpoint has head_state_dict or clas"):
@@ -168,3 +169,18 @@ def test_the_command_prints_the_folder_or_says_what_is_wrong(backbone, tmp_path)
     missing = CliRunner().invoke(cli.app, ["convert", "beatmeter", "nowhere.pt", "--out", str(tmp_path / "out")])
     assert missing.exit_code == 2
     assert "nowhere.pt" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello world\n", b"}", b"I1\n.", b"0123", b"RIFF\0\0\0\0WAVEfmt ", b"h\0", b"\x80\x02M"]
+)
+def test_any_other_file_is_refused_in_one_line(content, tmp_path):
+    """torch reads these as pickles, and each of them ends in another error."""
+    (tmp_path / "song.wav").write_bytes(content)
+    command = ["convert", "beatmeter", str(tmp_path / "song.wav"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli.app, command)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "song.wav is no checkpoint that can be read safely: it is another kind of file" in line
+    assert line.endswith("give a .pt or .pth file that torch.save wrote of tensors and plain values")
+    assert not (tmp_path / "out").exists()
