@@ -100,35 +100,6 @@ def _spectrogram(axes: Axes, waveform: np.ndarray, sampling_rate: int) -> Any:
 
 
 @styled
-def training_curves(records: Sequence[dict[str, Any]]) -> Figure:
-    """Loss, and accuracy where it was measured, over the epochs; the best epoch of the validation is marked.
-
-    Args:
-        records: a training log: dicts with `epoch` and any of `loss`, `eval_loss`, `accuracy`, `eval_accuracy`.
-
-    Raises:
-        ValueError: no record holds any of them.
-    """
-    best = {"loss": np.argmin, "accuracy": np.argmax}
-    shown = [name for name in best if any({name, f"eval_{name}"} & record.keys() for record in records)]
-    if not shown:
-        raise ValueError("no record holds `loss`, `eval_loss`, `accuracy` or `eval_accuracy`: there is nothing to draw")
-    figure = Figure(figsize=(5 * len(shown), 3.6), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        for key, label, color in ((name, "training", PALETTE[0]), (f"eval_{name}", "validation", PALETTE[1])):
-            points = np.array([(record["epoch"], record[key]) for record in records if key in record], float)
-            if len(points):
-                axes.plot(*points.T, linestyle="-", color=color, label=label)
-        if len(points):
-            epoch, value = points[best[name](points[:, 1])]
-            axes.plot(epoch, value, "o", color=PALETTE[1], label=f"best: {value:.3g} at epoch {epoch:.3g}")
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.grid(axis="y")
-        axes.legend()
-    return figure
-
-
-@styled
 def confusion_matrix(matrix, labels: Sequence[str]) -> Figure:
     """How often each class was heard as which: counts as text, shares of the row as colour.
 
@@ -287,17 +258,6 @@ def feature_importance(importances, names: Sequence[str], groups: dict[str, slic
     return figure
 
 
-@styled
-def layer_weights(weights: Sequence[float]) -> Figure:
-    """What each layer of a backbone counts, from the first to the last; the line is where all count alike."""
-    layers = range(1, len(weights) + 1)
-    figure = Figure(figsize=(max(4.0, 1.2 + 0.4 * len(weights)), 3.2), layout="constrained")
-    axes = figure.subplots(subplot_kw={"xlabel": "layer", "ylabel": "weight", "xticks": layers})
-    axes.bar(layers, weights, color=PALETTE[0])
-    axes.axhline(1 / len(weights), color=PALETTE[1], linestyle="--", linewidth=1)
-    return figure
-
-
 def _ranked_bars(axes: Axes, names: Sequence[str], shares: Sequence[float], colors: list[str]) -> None:
     bars = axes.barh(range(len(names)), shares, color=colors, height=0.7)
     axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3, fontsize=8)
@@ -309,7 +269,8 @@ def _ranked_bars(axes: Axes, names: Sequence[str], shares: Sequence[float], colo
 
 @styled
 def reliability_diagram(count, confidence, accuracy) -> Figure:
-    """Is a confidence what it says? Accuracy in every bin of confidence, and below it how many answers it holds.
+    """Is a confidence what it says? A dot for the answers of every bin of confidence, off the diagonal by as much as
+    it is not; and below it how many answers the bin holds.
 
     Args:
         count, confidence, accuracy: (bins,) of equal width from 0 to 1; mean confidence and accuracy of each, NaN or
@@ -317,19 +278,19 @@ def reliability_diagram(count, confidence, accuracy) -> Figure:
     """
     count, confidence, accuracy = (np.asarray(array, float) for array in (count, confidence, accuracy))
     filled = count > 0
-    centres = (np.arange(len(count)) + 0.5) / len(count)
     error = (count * np.abs(confidence - accuracy))[filled].sum() / count.sum()
     figure = Figure(figsize=(5, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    upper.bar(centres[filled], accuracy[filled], 0.92 / len(count), color=PALETTE[5], alpha=0.5, label="accuracy")
-    upper.plot([0, 1], [0, 1], color=QUIET, linestyle=":", label="confidence = accuracy")
-    upper.plot(confidence[filled], accuracy[filled], "o", color=PALETTE[0], markersize=4, label="mean confidence")
-    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+    said, right = confidence[filled], accuracy[filled]
+    upper.plot([0, 1], [0, 1], color=QUIET, linestyle=":", label="accuracy = confidence")
+    upper.vlines(said, said, right, color=PALETTE[1], linewidth=2, label="difference")
+    upper.plot(said, right, "-o", color=PALETTE[0], linewidth=1, markersize=5, label="one bin of answers")
+    upper.set(ylabel="accuracy", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     upper.set_title(f"expected calibration error {error:.3f}", pad=24)
     upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=8, columnspacing=1, handletextpad=0.5)
-    upper.grid(axis="y")
+    upper.grid()
     upper.set_axisbelow(True)
-    lower.bar(centres, count, 0.92 / len(count), color=QUIET)
+    lower.bar((np.arange(len(count)) + 0.5) / len(count), count, 0.92 / len(count), color=QUIET)
     lower.set(xlabel="confidence (top probability)", ylabel="answers")
     return figure
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from transformers import AutoModel
 
 from linernotes.report import pictures
+from linernotes.report.training_pictures import training_curves
 from linernotes.training.config import ConfigError, Experiment, parse_experiment
 from linernotes.training.rows import BASELINE, Data
 
@@ -81,4 +82,14 @@ def draw_training(folder: Path) -> dict[str, Figure]:
     log = folder / "training_log.jsonl"
     if not log.is_file():
         return {}
-    return {"training_curves": pictures.training_curves([json.loads(line) for line in log.read_text().splitlines()])}
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    experiment = json.loads((folder / "training.json").read_text())["experiment"]
+    return {"training_curves": training_curves(records, stages_before(experiment))}
+
+
+def stages_before(experiment: dict[str, Any]) -> list[str]:
+    """The stages before the last of an experiment, whose losses older logs do not hold."""
+    training, stages = experiment["training"], []
+    if training.get("head_epochs"):
+        stages += ["events", "head"] if training["event_epochs"] else ["head"]
+    return stages + ["experts"] * bool(experiment["data"].get("pretrain_epochs"))

@@ -41,8 +41,9 @@ def unchanged_batches(model: Any, rows: Dataset, experiment: Any) -> Any:
     return lambda batch: batch
 
 
-def no_pretraining(model: Any, rows: Dataset, experiment: Any) -> None:
+def no_pretraining(model: Any, rows: Dataset, experiment: Any) -> dict[str, list[float]]:
     """For recipes that train from the first step on."""
+    return {}
 
 
 def one_learning_rate(model: Any, experiment: Any) -> None:

@@ -82,12 +82,17 @@ class MusicTrainer(Trainer):
 
 
 class JsonlLog(TrainerCallback):
-    """Every logged figure, one JSON object a line. A resumed run starts from what its checkpoint had seen."""
+    """Every logged figure, one JSON object a line. A resumed run starts from what its checkpoint had seen.
+
+    What came before training stands first, as records with `stage`; the Trainer keeps them in its checkpoints.
+    """
 
     def __init__(self, path: Path):
         self.path = path
+        self.stages: list[dict[str, Any]] = []
 
     def on_train_begin(self, args, state, control, **kwargs):
+        state.log_history[:0] = self.stages
         if state.is_world_process_zero:
             self.path.write_text("".join(json.dumps(record) + "\n" for record in state.log_history))
 
@@ -178,7 +183,8 @@ def fit(
         for stale in run.glob("checkpoint-*"):
             shutil.rmtree(stale)
     run.mkdir(parents=True, exist_ok=True)
-    callbacks: list[TrainerCallback] = [JsonlLog(run / "log.jsonl")]
+    log = JsonlLog(run / "log.jsonl")
+    callbacks: list[TrainerCallback] = [log]
     if options.patience is not None and options.best_metric is not None:
         callbacks.append(EarlyStoppingCallback(options.patience))
     trainer = MusicTrainer(
@@ -192,11 +198,20 @@ def fit(
         callbacks=callbacks,
     )
     if checkpoint is None:
-        recipe.pretrain(model, train_rows, experiment)
+        log.stages = stage_records(recipe.pretrain(model, train_rows, experiment))
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     vars(model.config).pop("use_cache", None)  # the Trainer's word for language models, which no config here has
     return model.eval()
+
+
+def stage_records(losses: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """What a recipe's `pretrain` gives, as records of the log."""
+    return [
+        {"stage": stage, "epoch": float(epoch), "loss": loss}
+        for stage, of_epochs in losses.items()
+        for epoch, loss in enumerate(of_epochs, 1)
+    ]
 
 
 def training_arguments(experiment: Experiment, run: Path, seed: int, validated: bool, kept: bool) -> TrainingArguments:

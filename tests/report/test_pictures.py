@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from linernotes.report import pictures
+from linernotes.report.training_pictures import layer_weights, training_curves
 
 GENRES = ["jazz", "blues", "rock", "pop", "classical"]
 PROFILE = np.array(
@@ -46,13 +47,16 @@ def all_pictures():
     references, probabilities = answers()
     return {
         "genre_spectrograms": pictures.waveforms_and_spectrograms({"low": tone(110), "high": tone(1760)}, RATE),
-        "training_curves": pictures.training_curves([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]),
+        "training_curves": training_curves([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]),
         "confusion_matrix": pictures.confusion_matrix(np.eye(5, dtype=int) * 9 + 1, GENRES),
         "expert_gates": pictures.expert_gates(PROFILE, GENRES),
         "roc_curves": pictures.roc_curves(references, probabilities, GENRES),
         "radar_charts": pictures.radar_charts(PROFILE, GENRES),
         "feature_importance": pictures.feature_importance([3.0, 1.0], ["rms", "tempo"], {"rhythm": slice(1, 2)}),
         "reliability_diagram": pictures.reliability_diagram([2, 8], [0.4, 0.8], [0.5, 0.75]),
+        "training_stages": training_curves([{"epoch": 1, "loss": 2.0, "stage": "head"}, {"epoch": 1, "loss": 1.0}]),
+        "last_stage": training_curves([{"epoch": 1, "loss": 2.0}], ["events", "head"]),
+        "layer_weights": layer_weights([0.2, 0.5, 0.3]),
     }
 
 
@@ -118,33 +122,6 @@ def test_ticks_above_half_the_sampling_rate_are_left_out():
 def test_a_clip_shorter_than_the_picture_is_wide_is_drawn():
     figure = pictures.waveforms_and_spectrograms({"click": np.array([0, 1, -1, 0], np.float32)}, RATE)
     assert np.abs(figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]).max() == 1
-
-
-def test_training_curves_are_the_records():
-    records = [
-        {"epoch": 1.0, "loss": 2.0, "learning_rate": 1e-3},
-        {"epoch": 1.0, "eval_loss": 2.5, "eval_accuracy": 0.3},
-        {"epoch": 2.0, "loss": 1.0, "learning_rate": 1e-3},
-        {"epoch": 2.0, "eval_loss": 1.5, "eval_accuracy": 0.7},
-        {"epoch": 3.0, "eval_loss": 1.8, "eval_accuracy": 0.6},
-        {"epoch": 3.0, "train_runtime": 12.0, "train_loss": 1.5},
-    ]
-    loss, accuracy = pictures.training_curves(records).axes
-    drawn = [line.get_xydata().tolist() for line in loss.lines]
-    assert drawn == [[[1, 2], [2, 1]], [[1, 2.5], [2, 1.5], [3, 1.8]], [[2, 1.5]]]
-    assert [line.get_xydata().tolist() for line in accuracy.lines] == [[[1, 0.3], [2, 0.7], [3, 0.6]], [[2, 0.7]]]
-    assert [text.get_text() for text in accuracy.get_legend().texts] == ["validation", "best: 0.7 at epoch 2"]
-    assert (loss.get_xlabel(), loss.get_ylabel(), accuracy.get_ylabel()) == ("epoch", "loss", "accuracy")
-
-
-def test_training_without_validation_has_one_panel_and_no_best():
-    (axes,) = pictures.training_curves([{"epoch": 1, "loss": 2.0}]).axes
-    assert [text.get_text() for text in axes.get_legend().texts] == ["training"]
-
-
-def test_a_log_without_figures_is_refused():
-    with pytest.raises(ValueError, match="no record holds `loss`, `eval_loss`, `accuracy` or `eval_accuracy`"):
-        pictures.training_curves([{"epoch": 1, "learning_rate": 0.1}])
 
 
 def test_confusion_matrix_is_the_matrix():
@@ -255,20 +232,21 @@ def test_reliability_diagram_by_hand():
     """Two of ten answers in the lower half, the rest in the upper: 0.2 * 0.1 + 0.8 * 0.05 = 0.06."""
     upper, lower = pictures.reliability_diagram([2, 8], [0.4, 0.8], [0.5, 0.75]).axes
     assert upper.get_title() == "expected calibration error 0.060"
-    assert [bar.get_height() for bar in upper.patches] == [0.5, 0.75]
+    diagonal, dots = (line.get_xydata().tolist() for line in upper.lines)
+    assert (diagonal, dots) == ([[0, 0], [1, 1]], [[0.4, 0.5], [0.8, 0.75]])
+    differences = [segment.tolist() for segment in upper.collections[0].get_segments()]
+    assert differences == [[[0.4, 0.4], [0.4, 0.5]], [[0.8, 0.8], [0.8, 0.75]]]
+    assert not upper.patches  # bars of bins beside dots at their mean confidence were not to be read
+    assert [text.get_text() for text in upper.get_legend().texts] == [
+        "accuracy = confidence",
+        "difference",
+        "one bin of answers",
+    ]
     assert [bar.get_height() for bar in lower.patches] == [2, 8]
-    assert upper.lines[1].get_xydata().tolist() == [[0.4, 0.5], [0.8, 0.75]]
-    assert [bar.get_x() + bar.get_width() / 2 for bar in upper.patches] == [0.25, 0.75]
+    assert [bar.get_x() + bar.get_width() / 2 for bar in lower.patches] == [0.25, 0.75]
 
 
 def test_reliability_of_empty_bins_is_left_out():
     upper, _ = pictures.reliability_diagram([0, 4], [None, 0.8], [None, 0.75]).axes
-    assert len(upper.patches) == 1
+    assert upper.lines[1].get_xydata().tolist() == [[0.8, 0.75]]
     assert upper.get_title() == "expected calibration error 0.050"
-
-
-def test_layer_weights_are_bars_in_the_order_of_the_layers():
-    (axes,) = pictures.layer_weights([0.1, 0.6, 0.3]).axes
-    assert [bar.get_height() for bar in axes.patches] == [0.1, 0.6, 0.3]
-    assert [bar.get_x() + bar.get_width() / 2 for bar in axes.patches] == [1, 2, 3]
-    assert axes.lines[0].get_ydata()[0] == pytest.approx(1 / 3)

@@ -107,6 +107,13 @@ def test_pictures_and_predictions_are_written(trained, metrics):
     assert "agreement 100.0% (gate: below 85%)" in told(compared)
 
 
+def test_the_log_begins_with_the_stage_of_the_head(trained):
+    records = [json.loads(line) for line in (trained / "training_log.jsonl").read_text().splitlines()]
+    assert [(record.get("stage"), record["epoch"]) for record in records[:16]] == [("head", n) for n in range(1, 17)]
+    assert records[15]["loss"] < records[0]["loss"]
+    assert not any("stage" in record for record in records[16:])
+
+
 def test_a_checkpoint_holds_what_learns_and_nothing_else_is_taken_for_it(config, data_dir, tmp_path):
     train(config, [data_dir], ["training.epochs=1", "training.highest_losses=0"], tmp_path)
     (checkpoint,) = tmp_path.glob("checkpoint-*")

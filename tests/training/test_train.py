@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
 from linernotes.training.checkpoints import last_whole_checkpoint
-from linernotes.training.evaluate import evaluate_folder
+from linernotes.training.evaluate import evaluate_folder, stages_before
 from linernotes.training.publish import publish
 from linernotes.training.train import train
 
@@ -151,6 +151,35 @@ def test_pretrained_experts_are_an_option(data_dir, config, tmp_path):
     key = "experts.0.0.weight"
     assert not load_file(folder / "model.safetensors")[key].equal(load_file(plain / "model.safetensors")[key])
     assert GenreMoeForAudioClassification.from_pretrained(folder).config.labels == ["jazz", "rock"]
+    assert [stage for stage, *_ in stages_of(folder)] == ["experts", "experts"]
+    assert stages_of(plain) == []
+
+
+def stages_of(folder: Path) -> list[tuple[str, float, float]]:
+    """What a log holds of the stages before the training."""
+    records = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+    return [(record["stage"], record["epoch"], record["loss"]) for record in records if "stage" in record]
+
+
+def test_a_resumed_run_still_knows_the_stages_before_it(data_dir, config, tmp_path):
+    overrides = ["data.pretrain_epochs=2", "training.epochs=1"]
+    begun = stages_of(train(config, [data_dir], overrides, tmp_path))
+    assert [(stage, epoch) for stage, epoch, _ in begun] == [("experts", 1.0), ("experts", 2.0)]
+    assert stages_of(train(config, [data_dir], overrides, tmp_path, resume=True)) == begun
+
+
+@pytest.mark.parametrize(
+    ("training", "data", "expected"),
+    [
+        ({"head_epochs": 20, "event_epochs": 5}, {}, ["events", "head"]),
+        ({"head_epochs": 20, "event_epochs": 0}, {}, ["head"]),
+        ({"head_epochs": 0, "event_epochs": 5}, {}, []),
+        ({}, {"pretrain_epochs": 3}, ["experts"]),
+        ({}, {}, []),
+    ],
+)
+def test_an_experiment_tells_what_came_before_its_last_stage(training, data, expected):
+    assert stages_before({"training": training, "data": data}) == expected
 
 
 def test_accumulated_steps_have_the_loss_of_one_batch(data_dir, config, tmp_path):

@@ -14,7 +14,8 @@ defaults of its own), LABEL_NAMES (what of a batch the model is to say), EPOCH_M
     row_weights(rows, options)                         how often a row is drawn, or None
     training_view(rows, experiment), plain_view(...)   rows as `forward` takes them, with and without variation
     batch_maker(model, rows, experiment) -> function   what is done to a whole batch in training
-    pretrain(model, rows, experiment)                  what comes before training, if anything
+    pretrain(model, rows, experiment) -> losses        what comes before training, if anything; of its stages by name
+                                                       and in order the loss of each epoch
     measure_epoch(experiment) -> function              what is measured after an epoch, of transformers' EvalPrediction
     finish(model, data, experiment, crossed, run)      what comes after training: calibration, files in the run folder
     save(model, folder, experiment)                    writes the Hub folder

@@ -29,7 +29,7 @@ from linernotes.modeling.chunks import Heard
 from linernotes.modeling.configuration_beatmeter import BeatMeterConfig as Config
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification as Model
 from linernotes.modeling.modeling_beatmeter import preprocessing
-from linernotes.report import pictures as drawing
+from linernotes.report.training_pictures import layer_weights
 from linernotes.training import config as shared
 from linernotes.training import multilabel as answers
 from linernotes.training.frame_heads import EVENTS
@@ -301,21 +301,25 @@ def pos_weights(rows: Dataset, experiment: Any) -> list[float]:
     return weights
 
 
-def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
+def pretrain(model: Model, rows: Dataset, experiment: Any) -> dict[str, list[float]]:
     """The head alone, where the experiment asks for it."""
-    if experiment.training.head_epochs:
-        heard, labels = hear(model, plain_view(rows, experiment), experiment.training.head_batch_size)
-        teach_head(model, rows, heard, labels, experiment)
+    if not experiment.training.head_epochs:
+        return {}
+    heard, labels = hear(model, plain_view(rows, experiment), experiment.training.head_batch_size)
+    return teach_head(model, rows, heard, labels, experiment)
 
 
-def teach_head(model: Model, rows: Dataset, heard: list[Heard], labels: torch.Tensor, experiment: Any) -> None:
-    """First what events are, as far as scores say, then meters; of rows as `hear` heard them."""
-    options = experiment.training
+def teach_head(
+    model: Model, rows: Dataset, heard: list[Heard], labels: torch.Tensor, experiment: Any
+) -> dict[str, list[float]]:
+    """First what events are, as far as scores say, then meters; of rows as `hear` heard them. Each epoch's losses."""
+    options, losses = experiment.training, {}
     taught = options.head_batch_size, options.head_learning_rate
     if options.event_epochs:
         events = [events_of(*each, experiment, model) for each in zip(rows, heard, strict=True)]
-        train_events(model, heard, events, options.event_epochs, *taught)
-    train_head(model, heard, labels, options.head_epochs, *taught)
+        losses["events"] = train_events(model, heard, events, options.event_epochs, *taught)
+    losses["head"] = train_head(model, heard, labels, options.head_epochs, *taught)
+    return losses
 
 
 def events_of(row: dict[str, Any], heard: Heard, experiment: Any, model: Model) -> torch.Tensor | None:
@@ -370,4 +374,4 @@ def test_baselines(data: Data, experiment: Any) -> dict[str, np.ndarray]:
 
 
 def pictures(model: Model, data: Data, experiment: Any) -> dict[str, Figure]:
-    return {"layer_weights": drawing.layer_weights(model.layer_weights().tolist())}
+    return {"layer_weights": layer_weights(model.layer_weights().tolist())}

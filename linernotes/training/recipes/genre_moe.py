@@ -274,13 +274,14 @@ def teacher_of(rows: Dataset, model: Model, options: DataOptions) -> tuple[Tenso
     return tuple(torch.tensor(part, dtype=torch.float32, device=model.device) for part in ours)
 
 
-def pretrain(model: Model, rows: Dataset, experiment: Any) -> None:
+def pretrain(model: Model, rows: Dataset, experiment: Any) -> dict[str, list[float]]:
     """Triplet pre-training of the experts, where the experiment asks for it."""
-    if experiment.data.pretrain_epochs:
-        rows = rows.select(np.flatnonzero(np.isin(rows["label"], labels_of(experiment))))
-        features = torch.from_numpy(raw_features(rows)).to(model.device)
-        labels = torch.tensor([model.config.label2id[label] for label in rows["label"]], device=model.device)
-        triplets.pretrain_experts(model, features, labels, experiment.data.pretrain_epochs)
+    if not experiment.data.pretrain_epochs:
+        return {}
+    rows = rows.select(np.flatnonzero(np.isin(rows["label"], labels_of(experiment))))
+    features = torch.from_numpy(raw_features(rows)).to(model.device)
+    labels = torch.tensor([model.config.label2id[label] for label in rows["label"]], device=model.device)
+    return {"experts": triplets.pretrain_experts(model, features, labels, experiment.data.pretrain_epochs)}
 
 
 def baselines(known: Dataset, unknown: Dataset, labels: list[str]) -> dict[str, np.ndarray]:
