@@ -9,6 +9,7 @@ Conventions: truths (n, labels) are True or False; probabilities (n, labels) are
 fall under a heading of `BREAKDOWNS` are measured apart besides.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -261,13 +262,18 @@ def as_published(truths, probabilities, groups, labels: list[str]) -> dict[str, 
 
 
 def broken_down(headings: np.ndarray, truths, probabilities, groups, labels: list[str]) -> dict[str, dict[str, Any]]:
-    """n, n_groups, accuracy and balanced accuracy of the rows under each heading; None is no heading."""
+    """n, n_groups, accuracy and balanced accuracy of the rows under each heading, in order; None is no heading."""
     found = {}
-    for heading in sorted({heading for heading in headings if heading is not None}):
+    for heading in sorted({heading for heading in headings if heading is not None}, key=by_numbers):
         rows = headings == heading
         measured = measure(truths[rows].argmax(1), probabilities[rows], groups[rows], labels, exclusive=False)
         found[heading] = {key: measured[key] for key in BRIEF}
     return found
+
+
+def by_numbers(heading: str) -> list[str | int]:
+    """A key to sort by: the numbers in a text as numbers, so that "90 to 120 bpm" comes before "120 to 150 bpm"."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", heading)]
 
 
 def beside(baseline, ours, truths, groups, labels: list[str]) -> dict[str, Any]:

@@ -63,6 +63,15 @@ def test_figures_of_known_answers():
     assert measured["baselines"] == {}
 
 
+def test_headings_are_in_the_order_of_their_numbers():
+    rows = [([label], [0.5, 0.6, 0.7]) for label in ("3", "4", "5", "3", "4", "5")]
+    tempi = ["150 bpm and more", "90 to 120 bpm", "120 to 150 bpm", "0 to 90 bpm", "90 to 120 bpm", None]
+    groupings = ["11: 3+3+3+2", "5: 3+2", "11: 2+2+3+2+2", "7: 2+2+3", "5: 2+3", None]
+    measured = figures(answer_of(rows, tempo=tempi, grouping=groupings), CONFIG)
+    assert list(measured["by_tempo"]) == ["0 to 90 bpm", "90 to 120 bpm", "120 to 150 bpm", "150 bpm and more"]
+    assert list(measured["by_grouping"]) == ["5: 2+3", "5: 3+2", "7: 2+2+3", "11: 2+2+3+2+2", "11: 3+3+3+2"]
+
+
 def test_several_labels_are_right_where_all_are_found():
     several = figures(KNOWN, CONFIG)["several"]
     assert (several["n"], several["recall"]["value"], several["all_found"]["value"]) == (2, 0.75, 0.5)
