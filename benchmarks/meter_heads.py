@@ -20,6 +20,7 @@ from linernotes.modeling.chunks import Heard
 from linernotes.modeling.music_model import MusicModel
 from linernotes.training.config import load_experiment
 from linernotes.training.head_first import hear, together
+from linernotes.training.head_stages import teach_head
 from linernotes.training.multilabel import figures
 from linernotes.training.recipes import beatmeter
 
@@ -61,7 +62,7 @@ def main() -> None:
         experiment = load_experiment(given.config, [*FROZEN, *overrides])
         torch.manual_seed(experiment.training.seed)
         model = beatmeter.create_model(experiment, data.train)
-        beatmeter.teach_head(model, data.train, *known, experiment)
+        teach_head(model, data.train, *known, experiment)
         measured = figures({"logits": logits_of(model, unknown[0])} | about, model.config)
         heads[name] = {key: measured[key] for key in KEPT}
         print(f"{name}: balanced accuracy {measured['balanced_accuracy']['value']:.3f}", flush=True)

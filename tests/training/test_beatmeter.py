@@ -20,6 +20,7 @@ from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassificati
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.frame_heads import EVENTS
 from linernotes.training.head_first import hear, kept_periods, row_of, together, train_events, train_head
+from linernotes.training.head_stages import events_of
 from linernotes.training.recipes import beatmeter
 from linernotes.training.rows import Data
 from linernotes.training.train import MusicTrainer, training_arguments
@@ -239,14 +240,14 @@ def test_events_are_in_the_frames_that_hear_them(config, data, data_dir, tmp_pat
     row = {"audio": {"path": str(audio)}, "facts": json.dumps(told)}
     with torch.inference_mode():
         heard = model.listen(torch.zeros(1, round(2.5 * RATE)))
-    events = beatmeter.events_of(row, row_of(heard, 0), experiment, model)
+    events = events_of(row, row_of(heard, 0), experiment, model)
     assert events.shape == (heard.frames.shape[1], sum(FLAGS[name] for name in EVENTS))
     listener = model.listener
     centres = [round(((s - 0.25) * RATE - (listener.reach - 1) / 2) / listener.hop) for s in (1.0, 1.5, 2.0)]
     downbeat, beat, note = events[:, 0], events[:, 1], events[:, 2]
     assert beat.nonzero().flatten().tolist() == note.nonzero().flatten().tolist() == centres
     assert downbeat.nonzero().flatten().tolist() == [centres[1]]
-    assert beatmeter.events_of({**row, "facts": None}, row_of(heard, 0), experiment, model) is None
+    assert events_of({**row, "facts": None}, row_of(heard, 0), experiment, model) is None
 
 
 def test_activations_learn_what_scores_say_and_pass_over_rows_without(config, data):

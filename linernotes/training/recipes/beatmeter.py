@@ -12,28 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pretty_midi
-import soundfile
 import torch
 from datasets import Dataset
 from matplotlib.figure import Figure
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
 from linernotes.api import BUNDLED, HUB_ID
-from linernotes.corpora.frame_targets import notes_file, targets_of_row
 from linernotes.corpora.manifest import read_excerpt
 from linernotes.corpora.meter_rows import MeterRows, as_datasets, recorded_rows, rendered_rows
 from linernotes.corpora.meters import METER_CLASSES, multi_hot
 from linernotes.corpora.readers import meter2800, wikimeter
-from linernotes.modeling.chunks import Heard
 from linernotes.modeling.configuration_beatmeter import BeatMeterConfig as Config
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification as Model
 from linernotes.modeling.modeling_beatmeter import preprocessing
 from linernotes.report.training_pictures import layer_weights
 from linernotes.training import config as shared
 from linernotes.training import multilabel as answers
-from linernotes.training.frame_heads import EVENTS
-from linernotes.training.head_first import hear, train_events, train_head
+from linernotes.training.head_first import hear
+from linernotes.training.head_stages import teach_head
 from linernotes.training.lora import add_lora, merge_lora, save_adapter
 from linernotes.training.periodicity import logistic_baseline
 from linernotes.training.rows import Data, find_folder, licences_of, unchanged_batches
@@ -307,32 +303,6 @@ def pretrain(model: Model, rows: Dataset, experiment: Any) -> dict[str, list[flo
         return {}
     heard, labels = hear(model, plain_view(rows, experiment), experiment.training.head_batch_size)
     return teach_head(model, rows, heard, labels, experiment)
-
-
-def teach_head(
-    model: Model, rows: Dataset, heard: list[Heard], labels: torch.Tensor, experiment: Any
-) -> dict[str, list[float]]:
-    """First what events are, as far as scores say, then meters; of rows as `hear` heard them. Each epoch's losses."""
-    options, losses = experiment.training, {}
-    taught = options.head_batch_size, options.head_learning_rate
-    if options.event_epochs:
-        events = [events_of(*each, experiment, model) for each in zip(rows, heard, strict=True)]
-        losses["events"] = train_events(model, heard, events, options.event_epochs, *taught)
-    losses["head"] = train_head(model, heard, labels, options.head_epochs, *taught)
-    return losses
-
-
-def events_of(row: dict[str, Any], heard: Heard, experiment: Any, model: Model) -> torch.Tensor | None:
-    """What begins in each frame of the middle of a rendered clip, (frames, EVENTS) uint8; None where nobody knows."""
-    if row["facts"] is None:
-        return None
-    rate, listener = model.config.sampling_rate, model.listener
-    seconds = soundfile.info(row["audio"]["path"]).duration
-    start = max(seconds - experiment.data.crop_seconds, 0.0) / 2
-    frames = torch.arange(len(heard.frame_chunks)).numpy()
-    times = start + (frames * listener.hop + (listener.reach - 1) / 2) / rate
-    truth = targets_of_row(row, pretty_midi.PrettyMIDI(str(notes_file(row["audio"]["path"]))), times)
-    return torch.from_numpy(np.concatenate([truth[name] for name in EVENTS], axis=1))
 
 
 def parameter_groups(model: Model, experiment: Any) -> list[dict[str, Any]]:
