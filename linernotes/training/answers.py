@@ -9,29 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from matplotlib.figure import Figure
-from torch.utils.data import DataLoader
 
 from linernotes.modeling.music_model import MusicModel
 from linernotes.report import pictures
+from linernotes.training.asking import answer_rows
 from linernotes.training.calibration import choose_abstain_threshold, fit_temperature
 from linernotes.training.metrics import measure, paired_difference
 from linernotes.training.rows import BASELINE
-
-
-def answer_rows(model: MusicModel, rows: Dataset, experiment: Any) -> dict[str, Any]:
-    """What a model says of rows, JSON-ready: logits, the readings, and the rows' label, group, clip, source."""
-    view = experiment.recipe.plain_view(rows, experiment)
-    answers: dict[str, list] = {}
-    model.eval()
-    with torch.inference_mode():
-        for batch in DataLoader(view, batch_size=experiment.training.eval_batch_size):
-            outputs = model(batch["input_values"].to(model.device))
-            for name, tensor in {"logits": outputs.logits, **model.readings(outputs)}.items():
-                rounded = tensor.double().cpu().numpy().round(5)
-                answers.setdefault(name, []).extend(rounded.tolist())
-    return answers | {column: list(rows[column]) for column in ("label", "group", "clip", "source")}
 
 
 def measure_epoch(experiment: Any) -> Callable[[Any], dict[str, float]]:

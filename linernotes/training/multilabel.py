@@ -15,41 +15,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from matplotlib.figure import Figure
 from scipy.special import expit
 from sklearn import metrics as sk
-from torch.utils.data import DataLoader
 
 from linernotes.modeling.music_model import MusicModel
 from linernotes.report import pictures
+from linernotes.training.asking import BREAKDOWNS, answer_rows  # noqa: F401 (of this name in `answers` too)
 from linernotes.training.bootstrap import classifier_draws, mean_of_known, plain, ratio, resample, with_interval
 from linernotes.training.calibration import best_thresholds, choose_abstain_threshold, fit_sigmoids
 from linernotes.training.metrics import balanced_accuracy, calibration_bin, measure, paired_difference
 from linernotes.training.rows import BASELINE
 
-COLUMNS = ("labels", "group", "clip", "source")
-BREAKDOWNS = ("origin", "source", "novelty", "grouping", "tempo")  # columns of text that rows may have; None: nowhere
 BRIEF = ("n", "n_groups", "accuracy", "balanced_accuracy")
 
 
-# Asking
-
-
-def answer_rows(model: MusicModel, rows: Dataset, experiment: Any) -> dict[str, Any]:
-    """What a model says of rows, JSON-ready: logits, the readings but probabilities, and what is known of the rows."""
-    view = experiment.recipe.plain_view(rows, experiment)
-    answers: dict[str, list] = {}
-    model.eval()
-    with torch.inference_mode():
-        for batch in DataLoader(view, batch_size=experiment.training.eval_batch_size):
-            inputs = {name: values.to(model.device) for name, values in batch.items() if name != "labels"}
-            outputs = model(**inputs)
-            for name, tensor in {**model.readings(outputs), "logits": outputs.logits}.items():
-                if name != "probabilities":
-                    answers.setdefault(name, []).extend(tensor.double().cpu().numpy().round(5).tolist())
-    present = [column for column in dict.fromkeys(COLUMNS + BREAKDOWNS) if column in rows.column_names]
-    return answers | {column: list(rows[column]) for column in present}
+# Answers
 
 
 def probabilities_of(answer: dict[str, Any]) -> np.ndarray:
