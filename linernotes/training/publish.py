@@ -2,8 +2,10 @@
 
     python -m linernotes.training.publish runs/genre-moe/model models/genre-moe
 
-A published folder is a Hub repository as it stands: weights, configs, training facts, and its code as relative links
-into modeling/, so that there is one copy of every line and a clone's folder loads by AutoModel all the same.
+A published folder is a Hub repository as it stands: weights, configs, training facts, the figures and pictures that
+`linernotes evaluate runs/genre-moe/model` wrote, and its code as relative links into modeling/, so that there is one
+copy of every line and a clone's folder loads by AutoModel all the same. Its card.md and walkthrough.py are written by
+hand, README.md is made of all this afterwards: python -m linernotes.hub_upload.card models/genre-moe
 """
 
 import argparse
@@ -18,6 +20,7 @@ DATA_FILES = (
     "config.json",
     "preprocessor_config.json",
     "model.safetensors",
+    "metrics.json",
     "training.json",
     "training_log.jsonl",
     "out_of_fold.json",
@@ -25,17 +28,24 @@ DATA_FILES = (
 
 
 def publish(trained: str | Path, published: str | Path) -> None:
-    """Copies the data files of a trained folder and links the code files that it holds; stale code links are removed.
+    """Copies data files and pictures of a trained folder and links the code files that it holds.
+
+    What the published folder had of these and the trained one has not is removed: it was of other weights.
 
     Raises FileNotFoundError where the folder is not a trained model.
     """
     trained, published = Path(trained), Path(published)
     if not (trained / "model.safetensors").is_file():
         raise FileNotFoundError(f"{trained} holds no model.safetensors; give the `model` folder of a training run")
-    published.mkdir(parents=True, exist_ok=True)
-    for name in DATA_FILES:
+    (published / "plots").mkdir(parents=True, exist_ok=True)
+    pictures = {path.relative_to(folder) for folder in (trained, published) for path in folder.glob("plots/*.png")}
+    for name in (*DATA_FILES, *pictures):
         if (trained / name).is_file():
             shutil.copyfile(trained / name, published / name)
+        else:
+            (published / name).unlink(missing_ok=True)
+    if not any((published / "plots").iterdir()):
+        (published / "plots").rmdir()
     code = Path(linernotes.modeling.__file__).parent
     for stale in published.glob("*.py"):
         if stale.is_symlink():

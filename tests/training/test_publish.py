@@ -2,7 +2,7 @@
 
 import pytest
 
-from linernotes.training.publish import main
+from linernotes.training.publish import main, publish
 
 
 def test_a_trained_folder_is_published_with_links_for_its_code(tmp_path):
@@ -14,6 +14,25 @@ def test_a_trained_folder_is_published_with_links_for_its_code(tmp_path):
     assert {path.name for path in published.iterdir()} == {"model.safetensors", "config.json", "audio.py"}
     assert (published / "audio.py").is_symlink()
     assert "def stream_audio" in (published / "audio.py").read_text()
+
+
+def test_figures_and_pictures_come_along_and_those_of_other_weights_go(tmp_path):
+    trained, published = tmp_path / "model", tmp_path / "published"
+    for folder, names in (
+        (trained, ("model.safetensors", "metrics.json", "plots/roc_curves_test.png", "plots/notes.txt")),
+        (published, ("metrics.json", "out_of_fold.json", "plots/radar_charts_test.png", "card.md", "LICENSE-other")),
+    ):
+        (folder / "plots").mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text(f"{folder.name}: {name}")
+    publish(trained, published)
+    files = {path.relative_to(published).as_posix() for path in published.rglob("*") if path.is_file()}
+    assert files == {"model.safetensors", "metrics.json", "plots/roc_curves_test.png", "card.md", "LICENSE-other"}
+    assert (published / "metrics.json").read_text() == "model: metrics.json"
+    (trained / "metrics.json").unlink()
+    (trained / "plots/roc_curves_test.png").unlink()
+    publish(trained, published)
+    assert {path.name for path in published.iterdir()} == {"model.safetensors", "card.md", "LICENSE-other"}
 
 
 def test_help_is_given_and_what_is_missing_is_told(tmp_path, capsys):
