@@ -1,6 +1,6 @@
 """BeatMeter as its document tells it, for comparison: one chunk of one recording after the other, and its file format.
 
-Also the small HuBERTs that the tests of the family run on, 75 frames a second of 24 kHz.
+Also the small HuBERTs and models that the tests of the family run on, 75 frames a second of 24 kHz.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
+from linernotes.modeling.configuration_beatmeter import BeatMeterConfig
+from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification
+
 RATE = 24_000
 TINY = {
     "conv_dim": (16, 16), "conv_kernel": (40, 4), "conv_stride": (40, 8), "feat_extract_norm": "layer",
@@ -18,11 +21,18 @@ TINY = {
 }  # fmt: skip
 MERT_330M = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
 MERT_330M |= {"do_stable_layer_norm": True}
+HEADS = ("pooled", "tempogram", "single_layer", "multi_layer")
 
 
 def tiny_backbone(seed: int = 0, **fields) -> HubertModel:
     torch.manual_seed(seed)
     return HubertModel(HubertConfig(**TINY | fields)).eval()
+
+
+def make(backbone: dict | None = None, **options) -> BeatMeterForMeterClassification:
+    torch.manual_seed(0)
+    config = BeatMeterConfig(backbone_config=TINY | (backbone or {}), head_hidden_size=24, **options)
+    return BeatMeterForMeterClassification(config).eval()
 
 
 class PublishedHead(nn.Module):
