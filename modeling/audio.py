@@ -13,7 +13,7 @@ chunk of WAV and AIFF, the last page of Ogg, the frame counts of FLAC and of an 
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -99,6 +99,29 @@ def stream_audio(
     except AudioError as error:
         error.path = describe(source)
         raise
+
+
+def as_clips(sound: np.ndarray | torch.Tensor | Sequence) -> list[torch.Tensor]:
+    """One clip of mono samples, (batch, samples) or a list of clips -> float32 (samples,) each, for an extractor.
+
+    Raises ValueError where a clip is empty, not (samples,), not finite or beyond MAX_AMPLITUDE.
+    """
+    if not len(sound):
+        raise ValueError("got no samples: give an array (samples,), or a list of at least one such array")
+    clips = [sound] if np.ndim(sound[0]) == 0 else list(sound)
+    return [_checked_clip(clip, index) for index, clip in enumerate(clips)]
+
+
+def _checked_clip(clip: np.ndarray | torch.Tensor | Sequence, index: int) -> torch.Tensor:
+    samples = torch.as_tensor(clip, dtype=torch.float32)
+    if samples.dim() != 1 or not len(samples):
+        allowed = "must be (samples,) and not empty: average the channels first"
+        raise ValueError(f"clip {index} has shape {tuple(samples.shape)}, but {allowed}")
+    loudest = float(samples.abs().max())
+    if not loudest <= MAX_AMPLITUDE:  # so put that NaN fails too
+        allowed = f"must be finite and within {MAX_AMPLITUDE:g}: full scale is 1"
+        raise ValueError(f"clip {index} reaches {loudest:g}, but {allowed}")
+    return samples
 
 
 def describe(source: Any) -> str | None:

@@ -1,14 +1,11 @@
 """Configuration of BeatMeter: meters and polyrhythm, heard by a MERT (a HuBERT for music) and a small head."""
 
-from dataclasses import fields
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import HubertConfig, PreTrainedConfig
 
-from .music_config import MusicConfig
-
-HUBERT_FIELDS = {f.name for f in fields(HubertConfig)} - {f.name for f in fields(PreTrainedConfig)}
+from .music_config import MusicConfig, as_sub_config
 
 
 @strict
@@ -53,12 +50,9 @@ class BeatMeterConfig(MusicConfig):
     lags_per_octave: int = 24
 
     def __post_init__(self, **kwargs):
-        given = self.backbone_config or {}
-        given = given if isinstance(given, dict) else given.to_dict()
-        if given.get("model_type", "hubert") not in ("hubert", "mert_model"):
-            raise ValueError(f"backbone_config is a {given['model_type']!r}; allowed are 'hubert' and 'mert_model'")
-        own = {name: value for name, value in given.items() if name in HUBERT_FIELDS}
-        self.backbone_config = HubertConfig(**own | {"layerdrop": 0.0})  # the head hears every layer
+        kinds = ("hubert", "mert_model")
+        self.backbone_config = as_sub_config("backbone_config", self.backbone_config or {}, HubertConfig, kinds)
+        self.backbone_config.layerdrop = 0.0  # the head hears every layer
         super().__post_init__(**kwargs)
 
     def validate_meters(self):
@@ -72,9 +66,3 @@ class BeatMeterConfig(MusicConfig):
             values = getattr(self, name)
             if values is not None and (len(values) != self.num_labels or not all(value > 0 for value in values)):
                 raise ValueError(f"{name} is {values}; it must be None, or {self.num_labels} numbers above 0")
-
-    def to_diff_dict(self) -> dict[str, Any]:
-        """Of the backbone its own fields only: where its config lay says nothing to others."""
-        written = super().to_diff_dict()
-        kept = HUBERT_FIELDS | {"model_type"}
-        return {**written, "backbone_config": {k: v for k, v in written["backbone_config"].items() if k in kept}}

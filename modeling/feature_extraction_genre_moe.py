@@ -15,7 +15,7 @@ from transformers.feature_extraction_sequence_utils import SequenceFeatureExtrac
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.utils import logging
 
-from .audio import read_audio
+from .audio import as_clips, read_audio
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .spectral import (
@@ -64,7 +64,6 @@ DEFAULTS = {
     "frames": {"sampling_rate": 22050, "n_fft": 2048, "hop_length": 512, "feature_size": len(FRAME_FEATURE_NAMES)},
     "mel_patches": {"sampling_rate": 16000, "n_fft": 512, "hop_length": 256, "feature_size": 96},
 }
-LARGEST_AMPLITUDE = 1e6  # full scale is 1; the square of anything near float32's limit would be infinite
 SAMPLES_AT_ONCE = 2**22  # clips of equal length share a transform up to this many samples: bounded memory
 
 
@@ -209,7 +208,7 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
                 f"sampling_rate is {sampling_rate} Hz, but this extractor hears {self.sampling_rate} Hz: "
                 "resample the audio first"
             )
-        clips = [_checked(clip, index) for index, clip in enumerate(_as_list(raw_audio))]
+        clips = as_clips(raw_audio)
         values = self._hear_all(clips)
         if self.feature_type == "statistics":
             return BatchFeature({"input_values": np.stack(values)}, tensor_type=return_tensors)
@@ -238,26 +237,6 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
         if self.feature_type == "frames":
             return frame_features(samples, *settings)
         return mel_patches(log_mel_musicnn(samples, *settings), self.patch_frames, self.patch_hop_frames)
-
-
-def _as_list(raw_audio: np.ndarray | Tensor | Sequence) -> list:
-    """One clip, an array of clips or a list of clips, as a list of clips."""
-    if not len(raw_audio):
-        raise ValueError("got no samples: give an array (samples,), or a list of at least one such array")
-    return [raw_audio] if np.ndim(raw_audio[0]) == 0 else list(raw_audio)
-
-
-def _checked(clip: np.ndarray | Tensor | Sequence, index: int) -> Tensor:
-    """The clip as float32 (samples,). Raises ValueError where it is none."""
-    samples = torch.as_tensor(clip, dtype=torch.float32)
-    if samples.dim() != 1 or not len(samples):
-        allowed = "must be (samples,) and not empty: average the channels first"
-        raise ValueError(f"clip {index} has shape {tuple(samples.shape)}, but {allowed}")
-    loudest = float(samples.abs().max())
-    if not loudest <= LARGEST_AMPLITUDE:  # so put that NaN fails too
-        allowed = f"must be finite and within {LARGEST_AMPLITUDE:g}: full scale is 1"
-        raise ValueError(f"clip {index} reaches {loudest:g}, but {allowed}")
-    return samples
 
 
 GenreMoeFeatureExtractor.register_for_auto_class("AutoFeatureExtractor")

@@ -6,14 +6,11 @@ gives one sigmoid a meter. Mean and maximum forget the order of events: `head_ty
 Shapes: sound (batch, samples) at 24 kHz; pooled layers (batch, layers, 2 * hidden_size); logits (batch, num_labels).
 """
 
-import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 from transformers import initialization as init
-from transformers.utils import ModelOutput, cached_file
+from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .audio import describe
@@ -31,7 +28,16 @@ from .configuration_beatmeter import BeatMeterConfig
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import Hearing, MusicModel, unbatch
+from .music_model import (
+    Hearing,
+    MusicModel,
+    load_backbone,
+    name_of_backbone,
+    preprocessing,
+    rounded,
+    start_as_torch_does,
+    unbatch,
+)
 from .rhythm import Tempogram
 from .windows import Window
 
@@ -97,10 +103,7 @@ class BeatMeterForMeterClassification(MusicModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, (nn.Linear, nn.Conv1d)):  # torch's own defaults, from which the published head learned
-            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
-            bound = 1 / math.sqrt(module.weight[0].numel())
-            init.uniform_(module.bias, -bound, bound)
+        start_as_torch_does(module)
         if module is self:
             init.zeros_(self.layer_logits)
 
@@ -111,16 +114,8 @@ class BeatMeterForMeterClassification(MusicModel):
         options: fields of BeatMeterConfig; `do_normalize` and `sampling_rate` are the backbone's where it says so.
         Raises ValueError where the backbone's weights are not exactly those of its config.
         """
-        backbone, info = HubertModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True)
-        wrong = {kind: sorted(map(str, keys)) for kind, keys in info.items() if keys}
-        if wrong:
-            kind, keys = next(iter(wrong.items()))
-            raise ValueError(
-                f"{source}: {kind.replace('_', ' ')} {', '.join(keys[:3])} and so on, {len(keys)} in all; "
-                "a backbone must hold the weights of a HubertModel, all of them and no others"
-            )
-        name = Path(source).name if Path(source).is_dir() else str(source)
-        options = {"backbone_name": name, **preprocessing(source), **options}
+        backbone = load_backbone(HubertModel, source)
+        options = {"backbone_name": name_of_backbone(source), **preprocessing(source), **options}
         model = cls(cls.config_class(backbone_config=backbone.config, **options))
         model.backbone.load_state_dict(backbone.state_dict())
         return model
@@ -238,8 +233,8 @@ class BeatMeterForMeterClassification(MusicModel):
         return [label for label, probability, threshold in rows if probability >= threshold]
 
     def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
-        shares = [round(float(share), 7) for share in reading["probabilities"]]  # what follows differs between batches
-        probabilities = dict(zip(self.config.labels, shares, strict=True))
+        probabilities = rounded(self.config.labels, reading["probabilities"])
+        shares = list(probabilities.values())
         first, second, *_ = [*sorted(shares, reverse=True), 0.0]
         meters = sorted(self._present(shares), key=probabilities.get, reverse=True)
         return {
@@ -287,10 +282,3 @@ class BeatMeterForMeterClassification(MusicModel):
             (round(start, 3), round(min(end, window.end_seconds), 3), falls)
             for (start, end), falls in zip(places, (logits - without).tolist(), strict=True)
         ]
-
-
-def preprocessing(source: str | PathLike) -> dict[str, Any]:
-    """The fields of our config that a backbone's preprocessor_config.json sets; none where it has no such file."""
-    file = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
-    written = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
-    return {name: written[name] for name in ("do_normalize", "sampling_rate") if name in written}

@@ -36,7 +36,7 @@ from .mixture import (
     taggram_statistics,
 )
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import Hearing, MusicModel, unbatch
+from .music_model import Hearing, MusicModel, rounded, start_as_torch_does, unbatch
 from .musicnn import MSD_TAGS, MusicnnTagger
 from .spectral import spectrogram  # noqa: F401
 from .windows import split  # noqa: F401
@@ -57,11 +57,6 @@ class GenreMoeOutput(ModelOutput):
     gate_weights: Tensor | None = None
     expert_outputs: Tensor | None = None
     hidden_states: tuple[Tensor] | None = None
-
-
-def rounded(names: list[str], values: np.ndarray) -> dict[str, float]:
-    """Numbers by name; the eighth decimal is rounding error, which differs between batches of one and of many."""
-    return {name: round(float(value), 7) for name, value in zip(names, values, strict=True)}
 
 
 def compress(features: Tensor, log_features: list[int]) -> Tensor:
@@ -98,10 +93,7 @@ class GenreMoeForAudioClassification(MusicModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, (nn.Linear, nn.Conv1d)):  # torch's own defaults, from which the published model learned
-            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
-            bound = 1 / math.sqrt(module.weight[0].numel())
-            init.uniform_(module.bias, -bound, bound)
+        start_as_torch_does(module)
         if module is self:
             init.copy_(self.feat_mean, torch.tensor(self.config.feat_mean))
             init.copy_(self.feat_std, torch.tensor(self.config.feat_std))

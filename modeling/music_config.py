@@ -8,6 +8,26 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 
+def own_fields(config_class: type[PreTrainedConfig]) -> set[str]:
+    """The fields that a config class adds to those of every config of transformers."""
+    return {f.name for f in fields(config_class)} - {f.name for f in fields(PreTrainedConfig)}
+
+
+def as_sub_config(
+    name: str, given: dict | PreTrainedConfig, config_class: type[PreTrainedConfig], kinds: tuple[str, ...] = ()
+) -> PreTrainedConfig:
+    """The config of a part, of a config or its fields; what else stands in it, such as where it lay, is left out.
+
+    Raises ValueError where it is of another `model_type` than the class's, or than `kinds`, those allowed.
+    """
+    given, kinds = given if isinstance(given, dict) else given.to_dict(), kinds or (config_class.model_type,)
+    if given.get("model_type", kinds[0]) not in kinds:
+        allowed = f"{'is' if len(kinds) == 1 else 'are'} {' and '.join(map(repr, kinds))}"
+        raise ValueError(f"{name} is a {given['model_type']!r}; allowed {allowed}")
+    own = own_fields(config_class)
+    return config_class(**{field: value for field, value in given.items() if field in own})
+
+
 @strict
 class MusicConfig(PreTrainedConfig):
     """Fields that all families share. Everything `predict` needs stands in config.json.
@@ -62,10 +82,17 @@ class MusicConfig(PreTrainedConfig):
         return [self.id2label[index] for index in range(self.num_labels)]
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """Our own fields and the labels are written out even where they are defaults: a reader needs no source code."""
+        """Our own fields and the labels are written out even where they are defaults: a reader needs no source code.
+
+        Of each part's config its own fields only: where it lay says nothing to others.
+        """
         everything = self.to_dict()
         inherited = {f.name for f in fields(PreTrainedConfig)} - {"id2label", "label2id"}
         own = {f.name for f in fields(self)} - inherited
         written = {**super().to_diff_dict(), **{name: everything[name] for name in sorted(own)}}
         written.pop("_name_or_path", None)  # a local path says nothing to others
+        for name, config_class in self.sub_configs.items():
+            if written.get(name) is not None:
+                kept = own_fields(config_class) | {"model_type"}
+                written[name] = {field: value for field, value in written[name].items() if field in kept}
         return written

@@ -9,17 +9,24 @@ transformers copies a repository's files one after the other, each followed by t
 is there for done: a second process that loads at the same moment would miss what lies deeper.
 """
 
+import json
+import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers import initialization as init
+from transformers.utils import ModelOutput, cached_file
 
 from .audio import AudioError, describe, stream_audio
 from .music_config import MusicConfig
@@ -30,9 +37,14 @@ SILENCE_RANGE = 1e-4  # peak to peak, full scale 1: below 16-bit dither nothing 
 
 @dataclass
 class Hearing:
-    """What has been heard of one recording so far."""
+    """What has been heard of one recording so far.
+
+    words: what a family was told of the recording besides its sound; warnings: what is to be said with the answer.
+    """
 
     path: str | None
+    words: Any = None
+    warnings: list[str] = field(default_factory=list)
     readings: list[dict[str, np.ndarray]] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
@@ -65,6 +77,56 @@ def unbatch(readings: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
     """Tensors (batch, ...) by name -> for each item of the batch its arrays by name."""
     arrays = {name: tensor.float().cpu().numpy() for name, tensor in readings.items()}
     return [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
+
+
+def rounded(names: list[str], values: np.ndarray) -> dict[str, float]:
+    """Numbers by name; the eighth decimal is rounding error, which differs between batches of one and of many."""
+    return {name: round(float(value), 7) for name, value in zip(names, values, strict=True)}
+
+
+def start_as_torch_does(module: nn.Module) -> None:
+    """Random weights for a linear layer or a convolution, by torch's own defaults, from which published models learned.
+
+    (transformers starts from a normal distribution.) Weights that a checkpoint gave are left alone.
+    """
+    if isinstance(module, (nn.Linear, nn.Conv1d)):
+        init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+        bound = 1 / math.sqrt(module.weight[0].numel())
+        init.uniform_(module.bias, -bound, bound)
+
+
+def load_backbone(
+    model_class: type[PreTrainedModel], source: str | PathLike, taken: str = "", **options: Any
+) -> PreTrainedModel:
+    """A pretrained model of transformers in float32, from the Hub or a folder, for its weights to be copied.
+
+    Args:
+        taken: a regular expression, how names of weights begin that will be copied; by default any.
+        options: of the class.
+
+    Raises ValueError where the weights are not exactly those of its config, which transformers only warns of.
+    """
+    backbone, info = model_class.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **options)
+    wrong = {kind: [key for key in sorted(map(str, keys)) if re.match(taken, key)] for kind, keys in info.items()}
+    if any(wrong.values()):
+        kind, keys = next((kind, keys) for kind, keys in wrong.items() if keys)
+        raise ValueError(
+            f"{source}: {kind.replace('_', ' ')} {', '.join(keys[:3])} and so on, {len(keys)} in all; "
+            f"a backbone must hold the weights of a {model_class.__name__}, all of them and no others"
+        )
+    return backbone
+
+
+def name_of_backbone(source: str | PathLike) -> str:
+    """A Hub id as it is; of a folder its last name: where it lies says nothing to others."""
+    return Path(source).name if Path(source).is_dir() else str(source)
+
+
+def preprocessing(source: str | PathLike, names: tuple[str, ...] = ("do_normalize", "sampling_rate")) -> dict[str, Any]:
+    """What a backbone's preprocessor_config.json says of `names`; nothing where it has no such file."""
+    file = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+    written = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    return {name: written[name] for name in names if name in written}
 
 
 class MusicModel(PreTrainedModel):
@@ -158,17 +220,30 @@ class MusicModel(PreTrainedModel):
             AudioError: a recording cannot be read, with `.code` and `.path`; not with errors="record".
             ValueError: an argument is out of range, or weights were missing when the model was loaded.
         """
+        options = {"sampling_rate": sampling_rate, "timeline": timeline, "batch_size": batch_size, "errors": errors}
+        return self._predict(audio, **options)
+
+    def _predict(
+        self,
+        audio: Any,
+        sampling_rate: int | None = None,
+        timeline: bool = False,
+        batch_size: int = 8,
+        errors: str = "raise",
+        hearings: list[Hearing] | None = None,
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """`predict`; a family that is told of the recordings besides their sound gives a `Hearing` of each."""
         if errors not in ("raise", "record"):
             raise ValueError(f"errors is {errors!r}; allowed are 'raise' and 'record'")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
         self._refuse_random_weights()
         sources = list(audio) if isinstance(audio, (list, tuple)) else [audio]
-        hearings = [Hearing(describe(source)) for source in sources]
+        hearings = hearings or [Hearing(describe(source)) for source in sources]
         windows = self._windows(sources, hearings, sampling_rate, errors)
         with self._listening():
             while batch := list(islice(windows, batch_size)):
-                for (hearing, window), reading in zip(batch, self._read([w.samples for _, w in batch]), strict=True):
+                for (hearing, window), reading in zip(batch, self._read_windows(batch), strict=True):
                     hearing.add(window, reading)
         answers = [self._answer(hearing, timeline) for hearing in hearings]
         return answers if isinstance(audio, (list, tuple)) else answers[0]
@@ -215,6 +290,9 @@ class MusicModel(PreTrainedModel):
                 )
             yield window
 
+    def _read_windows(self, batch: list[tuple[Hearing, Window]]) -> list[dict[str, np.ndarray]]:
+        return self._read([window.samples for _, window in batch])
+
     def _read(self, waveforms: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         inputs = self.feature_extractor(waveforms, sampling_rate=self.config.sampling_rate, return_tensors="pt")
         return unbatch(self.readings(self(**inputs.to(self.device))))
@@ -223,7 +301,7 @@ class MusicModel(PreTrainedModel):
         if hearing.error is not None:
             return {"error": {"code": hearing.error.code, "message": str(hearing.error), "path": hearing.path}}
         answer = {"model": self.config.model_name, **self.decode(merge(hearing.readings, hearing.votes))}
-        warnings = []
+        warnings = list(hearing.warnings)
         if hearing.silent:
             warnings.append("the recording is silent: the answer says nothing about music")
             answer["uncertain"] = True

@@ -28,15 +28,21 @@ def hann_window(length: int) -> np.ndarray:
 
 
 def spectrogram(
-    samples: Tensor, n_fft: int = 2048, hop_length: int = 512, power: float = 2.0, dtype: torch.dtype = torch.float64
+    samples: Tensor,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    power: float = 2.0,
+    dtype: torch.dtype = torch.float64,
+    pad_mode: str = "constant",
 ) -> Tensor:
     """Power (`power=2`) or magnitude (`power=1`) spectrogram of (batch, samples): (batch, frames, n_fft // 2 + 1).
 
     `dtype` is the precision of the transform. Rounding in float32 is a noise floor 140 dB below a pure tone, which is
     enough to widen the tone's bandwidth by several per cent; where only mel bands follow, float32 will do.
+    `pad_mode` is what lies beyond both ends: silence, or with "reflect" the signal mirrored, as CLAP learned from.
     """
     window = torch.as_tensor(hann_window(n_fft), dtype=dtype, device=samples.device)
-    frames = F.pad(samples, (n_fft // 2, n_fft // 2)).unfold(-1, n_fft, hop_length)
+    frames = F.pad(samples, (n_fft // 2, n_fft // 2), mode=pad_mode).unfold(-1, n_fft, hop_length)
     squared = torch.empty(*frames.shape[:2], n_fft // 2 + 1, device=samples.device)
     for block, result in zip(frames.split(BLOCK_FRAMES, 1), squared.split(BLOCK_FRAMES, 1), strict=True):
         parts = torch.view_as_real(torch.fft.rfft(block.to(dtype, copy=True).mul_(window))).float().square_()

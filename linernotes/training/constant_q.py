@@ -7,7 +7,8 @@ allows. A rectifying activation keeps only half of each wave; three phases, 120 
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 PHASES = 3
 # One gain a phase: a rectifier that clips keeps what is loud by the first and what is 36 dB softer by the last, as a
@@ -45,6 +46,29 @@ def constant_q_filters(channels: int, kernel_size: int, sampling_rate: int) -> T
     waves = np.cos(2 * np.pi * frequencies[:, None, None] * times + phases[:, None])
     filters = gains[:, None, None] * window[:, None, :] * waves
     return torch.tensor(filters.reshape(channels, 1, kernel_size), dtype=torch.float32)
+
+
+def start_as_filter_bank(tower: PreTrainedModel, sampling_rate: int) -> None:
+    """Makes the first convolution of a Hubert or WavLM a fixed constant-Q filter bank; what follows passes it on.
+
+    Where each band is normalised by itself (`feat_extract_norm="group"`), its three phases start with three gains.
+    The later convolutions start as averages over time and the projection as the identity, so that the first hidden
+    state is a spectrum: what training does not change for the better is still there.
+    """
+    first, *later = tower.feature_extractor.conv_layers
+    filters = first.conv
+    with torch.no_grad():
+        if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
+            first.layer_norm.weight.copy_(torch.tensor(PHASE_GAINS).repeat(len(first.layer_norm.weight) // PHASES))
+        filters.weight.copy_(constant_q_filters(filters.out_channels, filters.kernel_size[0], sampling_rate))
+        for layer in later:
+            to_channels, from_channels, reach = layer.conv.weight.shape
+            layer.conv.weight.copy_(torch.eye(to_channels, from_channels)[:, :, None].repeat(1, 1, reach) / reach)
+        for conv in (filters, *(layer.conv for layer in later)):
+            if conv.bias is not None:
+                conv.bias.zero_()
+        nn.init.eye_(tower.feature_projection.projection.weight)
+    filters.requires_grad_(False)
 
 
 def log_magnitudes(filtered: Tensor) -> Tensor:

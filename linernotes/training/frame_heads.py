@@ -12,7 +12,7 @@ from transformers import HubertConfig, HubertModel, HubertPreTrainedModel
 from transformers.utils import ModelOutput
 
 from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN
-from linernotes.training.constant_q import PHASE_GAINS, PHASES, constant_q_filters, log_magnitudes
+from linernotes.training.constant_q import PHASES, log_magnitudes, start_as_filter_bank
 
 # Beats are rare among frames: the weight of a frame that has one.
 RARITY = {"hits": 3.0, "beat": 4.0, "downbeat": 8.0, "chroma": 1.0, "sounds": 1.0}
@@ -58,26 +58,8 @@ class HubertForFrames(HubertPreTrainedModel):
         return self.hubert.feature_extractor.conv_layers[0].conv
 
     def set_filters(self, sampling_rate: int) -> None:
-        """Makes the first convolution a constant-Q filter bank, which is not trained; what follows passes it on.
-
-        Where each band is normalised by itself (`feat_extract_norm="group"`), its three phases start with three gains.
-        The later convolutions start as averages over time and the projection as the identity, so that the first hidden
-        state is a spectrum: what training does not change for the better is still there.
-        """
-        first, *later = self.hubert.feature_extractor.conv_layers
-        with torch.no_grad():
-            if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
-                first.layer_norm.weight.copy_(torch.tensor(PHASE_GAINS).repeat(len(first.layer_norm.weight) // PHASES))
-            filters = constant_q_filters(self.filters.out_channels, self.filters.kernel_size[0], sampling_rate)
-            self.filters.weight.copy_(filters)
-            for layer in later:
-                to_channels, from_channels, reach = layer.conv.weight.shape
-                layer.conv.weight.copy_(torch.eye(to_channels, from_channels)[:, :, None].repeat(1, 1, reach) / reach)
-            for conv in (self.filters, *(layer.conv for layer in later)):
-                if conv.bias is not None:
-                    conv.bias.zero_()
-            nn.init.eye_(self.hubert.feature_projection.projection.weight)
-        self.filters.requires_grad_(False)
+        """Makes the first convolution a constant-Q filter bank, which is not trained; see `constant_q`."""
+        start_as_filter_bank(self.hubert, sampling_rate)
 
     def forward(self, input_values: Tensor, **targets: Tensor) -> PretrainingOutput:
         """input_values (batch, samples); targets as `linernotes.corpora.frame_targets` names them, (batch, frames ...).

@@ -56,5 +56,7 @@ def no_baselines(data: Data, experiment: Any) -> dict[str, Any]:
 
 
 def save_model(model: Any, folder: Path, experiment: Any) -> None:
-    """For recipes whose trained model is what is published."""
-    model.save_pretrained(folder)
+    """For recipes whose trained model is what is published, in half precision where the training says so."""
+    half = getattr(experiment.training, "half_precision", False)
+    state = {name: weight.half().contiguous() for name, weight in model.state_dict().items()} if half else None
+    model.save_pretrained(folder, state_dict=state)

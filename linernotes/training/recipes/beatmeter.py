@@ -28,18 +28,19 @@ from linernotes.modeling.modeling_beatmeter import preprocessing
 from linernotes.report.training_pictures import layer_weights
 from linernotes.training import config as shared
 from linernotes.training import multilabel as answers
+from linernotes.training.crops import augmented, cropped
 from linernotes.training.head_first import hear
 from linernotes.training.head_stages import teach_head
 from linernotes.training.lora import add_lora, merge_lora, save_adapter
 from linernotes.training.periodicity import logistic_baseline
-from linernotes.training.rows import Data, find_folder, licences_of, unchanged_batches
+from linernotes.training.rows import Data, find_folder, licences_of, save_model, unchanged_batches
 from linernotes.training.sampling import balanced_weights
 
 LABEL_NAMES = ("labels",)
 EPOCH_METRICS = ("accuracy", "balanced_accuracy", "map")
 TUNINGS = ("frozen", "lora", "full")
 
-measure_epoch, batch_maker = answers.measure_epoch, unchanged_batches
+measure_epoch, batch_maker, save = answers.measure_epoch, unchanged_batches, save_model
 
 
 @dataclass(frozen=True)
@@ -225,19 +226,6 @@ def view(rows: Dataset, experiment: Any, varied: bool) -> Dataset:
     return rows.with_transform(prepare)
 
 
-def cropped(samples: np.ndarray, length: int, varied: bool) -> np.ndarray:
-    """At most `length` samples, from a random place or from the middle."""
-    room = max(len(samples) - length, 0)
-    start = int(torch.randint(room + 1, ()).item()) if varied else room // 2
-    return samples[start : start + length]
-
-
-def augmented(samples: np.ndarray, noise_std: float, most_shift: int) -> np.ndarray:
-    """With noise, then turned by up to `most_shift` samples to either side."""
-    noisy = samples + noise_std * torch.randn(len(samples)).numpy()
-    return np.roll(noisy, int(torch.randint(-most_shift, most_shift + 1, ()).item()))
-
-
 # Learning
 
 
@@ -327,12 +315,6 @@ def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run:
         answered = answers.answer_rows(model, data.train, experiment)
         listed = answers.highest_losses(answered, model.config.labels, experiment.training.highest_losses)
         (run / "highest_loss.json").write_text(json.dumps(listed, indent=1) + "\n")
-
-
-def save(model: Model, folder: Path, experiment: Any) -> None:
-    half = experiment.training.half_precision
-    state = {name: weight.half().contiguous() for name, weight in model.state_dict().items()} if half else None
-    model.save_pretrained(folder, state_dict=state)
 
 
 # Beside the model

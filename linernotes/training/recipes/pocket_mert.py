@@ -7,18 +7,16 @@ Sources: MERT (arXiv 2306.00107: masked frames, their constant-Q spectrum, a tea
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pretty_midi
 import torch
-from datasets import Dataset, Features, List, Value, concatenate_datasets
+from datasets import Dataset, Features, Value, concatenate_datasets
 from transformers import HubertConfig as Config
 from transformers import Wav2Vec2FeatureExtractor
 
-import linernotes
 from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN, notes_file, targets_of_row
 from linernotes.corpora.manifest import MANIFEST, by_split, read_excerpt, read_manifest
 from linernotes.modeling.chunks import geometry
@@ -32,10 +30,10 @@ from linernotes.training.rows import (
     one_learning_rate,
     unchanged_batches,
 )
+from linernotes.training.tagger import ANSWER_COLUMNS, with_answers
 
 LABEL_NAMES = ("scored",)
 COLUMNS = ("audio", "facts", "group", "split", "licence")
-ANSWER_COLUMNS = {"tags": List(Value("float32")), "embedding": List(Value("float32"))}
 
 EPOCH_METRICS = ()
 answers = None  # a backbone answers nothing
@@ -112,35 +110,6 @@ def source_of(name: str, learned: Dataset) -> dict[str, Any]:
 def without_answers(rows: Dataset) -> Dataset:
     """Rows that no teacher has heard: their score says more."""
     return rows.map(lambda row: {"tags": [], "embedding": []}, features=Features({**rows.features, **ANSWER_COLUMNS}))
-
-
-def with_answers(rows: Dataset, teacher: str, folder: Path) -> Dataset:
-    """Adds what the teacher hears of each row. That takes minutes, so it is kept beside the corpus."""
-    weights = linernotes.api.folder_of(teacher) / "model.safetensors"
-    told_by = sha256(weights.read_bytes() + (folder / MANIFEST).read_bytes()).hexdigest()[:12]
-    kept = folder / f"heard-by-{teacher}-{told_by}.arrow"
-    model = linernotes.load(teacher)
-    heard = rows.map(
-        lambda row: listen(model, row),
-        features=Features(ANSWER_COLUMNS),
-        remove_columns=rows.column_names,
-        cache_file_name=str(kept),
-        new_fingerprint=kept.stem,
-    )
-    return concatenate_datasets([rows, heard], axis=1)
-
-
-@torch.inference_mode()
-def listen(teacher: Any, row: dict[str, Any]) -> dict[str, list[float]]:
-    """The teacher's tag probabilities (50) and penultimate layer (200), averaged over patches of three seconds."""
-    extractor = teacher.feature_extractor
-    samples = read_excerpt(
-        row["audio"], row.get("start_seconds") or 0.0, row.get("end_seconds"), extractor.sampling_rate
-    )
-    patches = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_values"][0]
-    embedding = teacher.musicnn.embed(patches)
-    tags = teacher.musicnn.classifier(embedding).sigmoid()
-    return {"tags": tags.mean(0).tolist(), "embedding": embedding.mean(0).tolist()}
 
 
 def row_weights(rows: Dataset, options: DataOptions) -> list[float]:
