@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 RULE_WIDTH = 55
+LIKELIEST = 6  # emotions that are drawn, of 28
 COMMON_KEYS = ("model", "duration_seconds", "heard_seconds", "uncertain", "warnings", "timeline")
 
 
@@ -86,6 +87,20 @@ def meter(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     yield from _bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
 
 
+def affect(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
+    """Neural Math Rock: the emotions that hold, vibe, intensity and tempo, and the likeliest emotions."""
+    uncertain = " (uncertain)" if answer["uncertain"] else ""
+    emotions = ", ".join(answer["predicted_emotions"]) or "(none)"
+    yield Text.assemble("Emotions  : ", (f"{emotions}{uncertain}", "bold"))
+    for task in ("vibe", "intensity", "tempo"):
+        choice = answer[task]
+        yield Text.assemble(f"{task.capitalize():<9} : ", (f"{choice['label']} ({choice['confidence']:.0%})", "bold"))
+    yield Text(marks.rule * RULE_WIDTH, "dim")
+    likeliest = sorted(answer["emotions"].items(), key=lambda item: -item[1])[:LIKELIEST]
+    yield Text(f"Emotion probabilities (each for itself, the first {LIKELIEST}):")
+    yield from _bars(dict(likeliest), 30, marks.full, marks.shade, "{:4.0%}")
+
+
 def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator[Text]:
     """Any family's answer: shares by label as bars, largest first; the rest as `key : value`."""
     for key, value in answer.items():
@@ -106,7 +121,11 @@ def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator
             yield Text(f"{name} : {_value(value)}")
 
 
-RENDERERS: dict[str, Callable[[dict[str, Any], Marks], Iterator[Text]]] = {"genre_moe": genre, "beatmeter": meter}
+RENDERERS: dict[str, Callable[[dict[str, Any], Marks], Iterator[Text]]] = {
+    "genre_moe": genre,
+    "beatmeter": meter,
+    "mathrock_affect": affect,
+}
 
 
 def _value(value: Any) -> str:
@@ -131,7 +150,8 @@ def _timeline(timeline: list[dict[str, Any]], marks: Marks) -> Iterator[Text]:
         yield Text(marks.rule * RULE_WIDTH, "dim")
         yield Text("Timeline:")
     for window in timeline:
-        words = ", ".join(value for value in window.values() if isinstance(value, str))
+        said = (value.get("label") if isinstance(value, dict) else value for value in window.values())
+        words = ", ".join(value for value in said if isinstance(value, str))
         confidence = f" {window['confidence']:.0%}" if "confidence" in window else ""
         uncertain = ", uncertain" if window.get("uncertain") else ""
         yield Text(

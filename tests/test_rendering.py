@@ -108,6 +108,42 @@ def test_where_no_meter_is_heard_it_says_so():
     assert "Meters heard" not in plain(METERS, family="beatmeter")
 
 
+AFFECT = {
+    "model": "mathrock-pocket",
+    "predicted_emotions": ["sadness", "desire"],
+    "vibe": {"label": "melancholic", "confidence": 0.8, "probabilities": {"technical": 0.2, "melancholic": 0.8}},
+    "intensity": {"label": "low", "confidence": 0.61, "probabilities": {"low": 0.61, "high": 0.39}},
+    "tempo": {"label": "slow", "confidence": 0.5, "probabilities": {"slow": 0.5, "fast": 0.5}},
+    "uncertain": False,
+    "emotions": {"joy": 0.1, "sadness": 0.74, "desire": 0.5, "fear": 0.2, "anger": 0.0, "love": 0.3, "pride": 0.05},
+    "duration_seconds": 30.0,
+    "heard_seconds": 30.0,
+    "warnings": [],
+}
+
+
+def test_affect_is_four_answers_and_the_likeliest_emotions():
+    assert plain(AFFECT, family="mathrock_affect").splitlines()[3:-3] == [
+        "Emotions  : sadness, desire",
+        "Vibe      : melancholic (80%)",
+        "Intensity : low (61%)",
+        "Tempo     : slow (50%)",
+        "─" * 55,
+        "Emotion probabilities (each for itself, the first 6):",
+        "  sadness [██████████████████████░░░░░░░░]  74%",
+        "  desire  [███████████████░░░░░░░░░░░░░░░]  50%",
+        "  love    [█████████░░░░░░░░░░░░░░░░░░░░░]  30%",
+        "  fear    [██████░░░░░░░░░░░░░░░░░░░░░░░░]  20%",
+        "  joy     [███░░░░░░░░░░░░░░░░░░░░░░░░░░░]  10%",
+        "  pride   [██░░░░░░░░░░░░░░░░░░░░░░░░░░░░]   5%",
+    ]
+    unsure = AFFECT | {"predicted_emotions": [], "uncertain": True}
+    assert "Emotions  : (none) (uncertain)\n" in plain(unsure, family="mathrock_affect")
+    window = {"start_seconds": 0.0, "end_seconds": 10.0, "vibe": AFFECT["vibe"], "tempo": AFFECT["tempo"]}
+    text = plain(AFFECT | {"timeline": [window]}, family="mathrock_affect")
+    assert "  0:00.0-0:10.0  melancholic, slow\n" in text
+
+
 def test_a_family_without_a_renderer_is_printed_all_the_same():
     answer = {
         "model": "pocket",
