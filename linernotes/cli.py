@@ -6,6 +6,7 @@ could not run. `upload` has more, which its own help names.
 
 import json
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,18 +59,27 @@ def predict(
     ] = "genre-moe",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each file.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also one answer a window.")] = False,
+    lyrics: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.txt", help="The words of the recording, for a model that reads them."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows (and files) heard at a time.")] = 8,
     device: Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")] = None,
 ) -> None:
     """Listen to recordings and say what is heard in them."""
     hush()
     with refusing(ValueError, OSError):
+        words = {} if lyrics is None else {"lyrics": _words(lyrics, files)}
         listener = linernotes.load(model, device=device)
+        if words and "lyrics" not in signature(listener.predict).parameters:
+            family = listener.config.model_type
+            raise ValueError(f"{model} is a {family}, and that family takes no lyrics: leave --lyrics out")
     failed = False
     show = _show_json if as_json else _show_picture(listener.config.model_type)
     for start in range(0, len(files), batch_size):
         group = files[start : start + batch_size]
-        answers = listener.predict(group, timeline=timeline, batch_size=batch_size, errors="record")
+        with refusing(ValueError):
+            answers = listener.predict(group, timeline=timeline, batch_size=batch_size, errors="record", **words)
         for file, answer in zip(group, answers, strict=True):
             if "error" in answer:
                 failed = True
@@ -191,6 +201,34 @@ def convert_beatmeter(
         typer.echo(run(checkpoint, out, backbone=backbone))
 
 
+@conversion.command("mathrock")
+def convert_mathrock(
+    checkpoint: Annotated[Path, typer.Argument(help="A .pth file of Neural Math Rock.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    wavlm: Annotated[
+        str | None, typer.Option(help="A folder or Hub id of a WavLM; wavlm-base by default, which is not fetched.")
+    ] = None,
+    clap: Annotated[
+        str | None, typer.Option(help="The same of a whole CLAP; clap-htsat-unfused by default, which is not fetched.")
+    ] = None,
+) -> None:
+    """Write a Neural Math Rock checkpoint as a model folder; prints the folder."""
+    hush()
+    run = from_extra("train", "convert_mathrock", "convert")
+    with refusing(ValueError, OSError):
+        typer.echo(run(checkpoint, out, wavlm=wavlm, clap=clap))
+
+
+def _words(lyrics: Path, files: list[str]) -> str:
+    """The text of a file of lyrics. Raises ValueError where it is no text, or nobody knows whose words they are."""
+    if len(files) > 1:
+        raise ValueError(f"--lyrics are the words of one recording, and {len(files)} are named: ask about each alone")
+    try:
+        return lyrics.read_text(encoding="utf-8-sig")  # editors of Windows begin a text with a mark
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{lyrics} is no text in UTF-8 ({error}): save the lyrics as plain text") from None
+
+
 def _show_json(file: str, answer: dict[str, Any]) -> None:
     typer.echo(json.dumps({"path": file, **answer}, allow_nan=False))  # ASCII: any file name survives any terminal
 
@@ -209,13 +247,13 @@ def _show_picture(family: str) -> Callable[[str, dict[str, Any]], None]:
 
 
 def _measured(facts: dict[str, Any]) -> str:
-    """The accuracy of each evaluation in metrics.json, with its interval where there is one."""
+    """The accuracy of each evaluation in metrics.json, or of its heads, with its interval where there is one."""
     shown = []
     for evaluation, result in facts["results"].items():
-        accuracy = result["accuracy"]
-        interval = f" ({accuracy['low']:.3f}-{accuracy['high']:.3f})" if accuracy["low"] is not None else ""
+        heads = {name: part for name, part in result.items() if isinstance(part, dict) and "accuracy" in part}
         sources = f" on {', '.join(result['sources'])}" if "sources" in result else ""
-        shown.append(
-            f"{evaluation.replace('_', ' ')}{sources}: accuracy {accuracy['value']:.3f}{interval}, n = {result['n']}"
-        )
+        for head, part in {"": result}.items() if "accuracy" in result else heads.items():
+            accuracy, name = part["accuracy"], " ".join(filter(None, (evaluation, head))).replace("_", " ")
+            interval = f" ({accuracy['low']:.3f}-{accuracy['high']:.3f})" if accuracy["low"] is not None else ""
+            shown.append(f"{name}{sources}: accuracy {accuracy['value']:.3f}{interval}, n = {part['n']}")
     return "\n".join(shown) or "not yet"

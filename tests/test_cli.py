@@ -10,6 +10,8 @@ from unittest.mock import create_autospec
 
 import pytest
 import soundfile
+import torch
+from published_mathrock import TINY_CLAP, TINY_TEXT, TINY_WAVLM, tiny_tokenizer
 from typer.testing import CliRunner, Result
 
 import linernotes
@@ -178,6 +180,75 @@ def test_a_folder_whose_config_is_broken_ends_with_2(bundled, recording):
     assert result.stderr.startswith("linernotes: ")
 
 
+# lyrics
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory) -> Path:
+    """A small model of affect that nobody trained, with a branch for lyrics."""
+    from linernotes.modeling.configuration_mathrock_affect import MathRockAffectConfig
+    from linernotes.modeling.modeling_mathrock_affect import MathRockForAffect
+
+    torch.manual_seed(0)
+    sizes = {"projection_size": 8, "fusion_size": 8, "head_hidden_size": 8, "wavlm_config": TINY_WAVLM}
+    model = MathRockForAffect(MathRockAffectConfig(**sizes, clap_config=TINY_CLAP, text_config=TINY_TEXT))
+    model.tokenizer = tiny_tokenizer()
+    folder = tmp_path_factory.mktemp("reader")
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def lyrics(tmp_path) -> Path:
+    path = tmp_path / "words.txt"
+    path.write_text("never meant\nsummer ends\n", encoding="utf-8-sig")
+    return path
+
+
+def test_lyrics_are_read_with_the_recording(reader, recording, lyrics):
+    alone, told = (
+        json.loads(run("predict", "--json", "--model", reader, recording, *more).stdout)
+        for more in ([], ["--lyrics", lyrics])
+    )
+    text = lyrics.read_text(encoding="utf-8-sig")
+    assert told == {"path": str(recording), **linernotes.load(reader).predict(str(recording), lyrics=text)}
+    assert alone["emotions"] != told["emotions"]
+
+
+def test_a_model_of_the_family_that_reads_none_says_so_with_its_answer(reader, recording, lyrics, tmp_path):
+    settings = json.loads((Path(shutil.copytree(reader, tmp_path / "deaf")) / "config.json").read_text())
+    (tmp_path / "deaf" / "config.json").write_text(json.dumps(settings | {"text_config": None}))
+    result = run("predict", "--model", tmp_path / "deaf", recording, "--lyrics", lyrics)
+    assert result.exit_code == 0
+    assert "warning: lyrics were given, but this model reads none: the sound alone is heard" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "files", "message"),
+    [
+        (b"never meant", 1, "genre-moe is a genre_moe, and that family takes no lyrics: leave --lyrics out"),
+        (b"never meant", 2, "--lyrics are the words of one recording, and 2 are named: ask about each alone"),
+        (b"\xff\xfe\x00", 1, "words.txt is no text in UTF-8 ("),
+        (None, 1, "No such file or directory"),
+    ],
+)
+def test_lyrics_of_nobody_are_refused(bundled, recording, lyrics, content, files, message):
+    lyrics.unlink() if content is None else lyrics.write_bytes(content)
+    result = run("predict", "--lyrics", lyrics, *[recording] * files)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_lyrics_for_a_folder_without_a_tokenizer_end_with_a_message(reader, recording, lyrics, tmp_path):
+    folder = Path(shutil.copytree(reader, tmp_path / "wordless"))
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    result = run("predict", "--model", folder, recording, "--lyrics", lyrics)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "this model reads lyrics, but its folder has no tokenizer" in result.stderr
+
+
 # models
 
 
@@ -189,6 +260,15 @@ def test_models_lists_what_is_bundled(bundled, monkeypatch):
     text = " ".join(run("models").stdout.split())
     for shown in ("genre-moe", "genre_moe", "jazz, blues, rock", "test: accuracy 0.800 (0.750-0.850), n = 150"):
         assert shown in text
+
+
+def test_models_shows_the_figures_of_every_head(bundled, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    heads = {head: {"n": 9, "accuracy": {"value": 0.5, "low": None, "high": None}} for head in ("vibe", "tempo")}
+    (bundled / "metrics.json").write_text(json.dumps({"results": {"test": {"n": 12, "sources": ["x"], **heads}}}))
+    text = " ".join(run("models").stdout.split())
+    assert "test vibe on x: accuracy 0.500, n = 9 " in text
+    assert "test tempo on x: accuracy 0.500, n = 9" in text
 
 
 def test_models_without_figures_says_so(bundled, monkeypatch):
