@@ -143,7 +143,10 @@ def _played(
 
 def _score(part: Part, piece: Piece | None, seconds: float, rng: np.random.Generator) -> Score:
     if piece is None:
-        return compose(draw_plan(part.style, rng, seconds=seconds, **part.wishes()))
+        told = part.directions()
+        if "tempo_bpm" in told:
+            told["tempo_bpm"] = float(rng.uniform(*told["tempo_bpm"]))
+        return compose(draw_plan(part.style, rng, seconds=seconds, **part.wishes(), **told))
     score = piece.score(rng, seconds)
     if not part.suits(score.facts):
         raise ExcerptError(f"{piece.name} is not ({part.name}) here: draw another place or piece")

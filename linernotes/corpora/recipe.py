@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from linernotes.corpora.score.meters import GROUPINGS
-from linernotes.corpora.score.plans import LONGEST_SECONDS, SHORTEST_SECONDS, check_wishes
+from linernotes.corpora.score.plans import LONGEST_SECONDS, SHORTEST_SECONDS, TEMPI_BPM, check_directions, check_wishes
 from linernotes.corpora.score.score import Facts
 from linernotes.corpora.score.soundfonts import FONTS, SAMPLING_RATES_HZ, check_fonts
 from linernotes.corpora.score.sources import SOURCES
@@ -19,6 +19,7 @@ from linernotes.corpora.splits import SPLIT_NAMES
 WISHES = ("meter", "polyrhythm", "drums", "voice")
 SCORE_METERS = (2, 12)  # the least and the most that the sources have
 LOUDNESS_LUFS = (-70.0, 0.0)  # from silence to full scale
+DIRECTIONS = ("tempo_bpm", "pulse", "drive", "contrast")
 
 
 class RecipeError(ValueError):
@@ -29,8 +30,9 @@ class RecipeError(ValueError):
 class Part:
     """A kind of music, and how often it is drawn: of a `style` of the composer's, or out of a `source` of real scores.
 
-    What is None is left to the composer; of a source it lets everything pass. splits: those in which the part is
-    drawn; None: all.
+    What is None is left to the composer; of a source it lets everything pass. tempo_bpm: the slowest and the fastest;
+    pulse, drive, contrast: as `draw_plan` has them. These are for styles. splits: those in which the part is drawn;
+    None: all.
     """
 
     style: str | None = None
@@ -42,16 +44,25 @@ class Part:
     drums: bool | None = None
     voice: bool | None = None
     splits: list | None = None
+    tempo_bpm: list | None = None
+    pulse: float | None = None
+    drive: str | None = None
+    contrast: bool | None = None
 
     @property
     def name(self) -> str:
         """Such as "source symbtr, meter 9"."""
-        told = {"style": self.style, "source": self.source, **self.wishes()}
+        told = {"style": self.style, "source": self.source, **self.wishes(), **self.directions()}
         return ", ".join(f"{key} {value}" for key, value in told.items() if value is not None)
 
     def wishes(self) -> dict[str, Any]:
         wishes = {name: getattr(self, name) for name in WISHES}
         return wishes | {"grouping": tuple(self.grouping) if isinstance(self.grouping, list) else self.grouping}
+
+    def directions(self) -> dict[str, Any]:
+        """What a composer is told besides the wishes, as far as it is told anything."""
+        told = {name: getattr(self, name) for name in DIRECTIONS}
+        return {name: value for name, value in told.items() if value is not None}
 
     def suits(self, facts: Facts) -> bool:
         """Whether music that nobody composed to order is of this kind."""
@@ -228,6 +239,12 @@ def _check_part(part: Part, seconds: float) -> None:
         raise RecipeError(f"{where}: real scores have no polyrhythm that is known; name a style instead")
     if part.grouping is not None and not _is_grouping(part.grouping):
         raise RecipeError(f"{where}: grouping is {part.grouping!r}; list the pulses of its groups, such as [2, 2, 3]")
+    if part.source and part.directions():
+        raise RecipeError(f"{where}: {', '.join(DIRECTIONS)} are for a style; scores are as they are")
+    if part.tempo_bpm is not None:
+        _check_range(f"{where}: tempo_bpm", part.tempo_bpm, *TEMPI_BPM, "[90, 130]")
+    if part.contrast is not None:
+        _check_truth(f"{where}: contrast", part.contrast)
     if part.meter and part.grouping and sum(part.grouping) != part.meter:
         raise RecipeError(f"{where}: its grouping sums to {sum(part.grouping)}, not to its meter")
     if part.splits is not None and not (
@@ -237,5 +254,6 @@ def _check_part(part: Part, seconds: float) -> None:
     if part.style:
         try:
             check_wishes(part.style, seconds, **part.wishes())
+            check_directions(part.style, part.polyrhythm, **part.directions() | {"tempo_bpm": None})
         except ValueError as error:
             raise RecipeError(f"{where}: {error}") from error

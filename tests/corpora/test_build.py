@@ -87,6 +87,24 @@ def test_a_clip_depends_on_recipe_split_and_number_only():
 
 
 @pytest.mark.slow
+def test_bands_play_as_a_part_directs():
+    part = {"style": "rock", "tempo_bpm": [70, 80], "drive": "clean", "contrast": True, "pulse": 1.0}
+    recipe = replace(RECIPE, parts=[part], seconds=[8.0, 8.0], jitter=False)
+    for number in range(3):
+        facts = facts_of(make_clip(recipe, "test", number, PLACE).row)
+        assert 70.0 <= facts.tempo_bpm <= 80.0
+        assert facts.pulse == 1.0
+        assert {span.label for span in facts.sections} <= {"quiet", "stops", "loud"}
+        assert not {"Distortion Guitar", "Overdriven Guitar"} & set(facts.instruments)
+
+
+def test_a_recipe_without_directions_draws_nothing_more():
+    """Clips of corpora that were made before there were directions must come out the same."""
+    told = replace(RECIPE, parts=[{**part, "contrast": False} for part in RECIPE.parts])
+    ours, theirs = (make_clip(recipe, "test", 1, PLACE) for recipe in (RECIPE, told))
+    assert np.array_equal(ours.samples, theirs.samples)
+
+
 def test_two_processes_make_the_same_corpus(built, tmp_path):
     build_corpus(RECIPE, tmp_path / "small", workers=2, font_folder=FONTS)
     assert contents(tmp_path / "small") == contents(built)
@@ -240,6 +258,8 @@ def test_a_leak_between_splits_is_an_error():
         ({"parts": [{"style": "jazz", "source": "asap"}]}, r"\(style jazz, source asap\) needs a style or a source"),
         ({"parts": [{"source": "lakh"}]}, "names the source 'lakh'; choose from symbtr, asap"),
         ({"parts": [{"source": "asap", "polyrhythm": "3:2"}]}, "real scores have no polyrhythm"),
+        ({"parts": [{"source": "asap", "tempo_bpm": [60, 90]}]}, "tempo_bpm, pulse, drive, contrast are for a style"),
+        ({"parts": [{"style": "rock", "tempo_bpm": [90, 60]}]}, r"tempo_bpm is \[90, 60\]; the first is the least"),
         ({"parts": [{"style": "jazz", "meter": 7, "grouping": [2, 3]}]}, "its grouping sums to 5, not to its meter"),
         ({"parts": [{"style": "jazz", "splits": ["exam"]}]}, r"splits is \['exam'\]; choose from train, validation"),
         ({"parts": [{"style": "jazz", "splits": ["train"]}]}, "no part is drawn in test, which has 1 clips"),

@@ -37,8 +37,7 @@ class Meter:
     def __post_init__(self) -> None:
         if not self.grouping or any(group not in (1, 2, 3, 4) for group in self.grouping):
             raise ValueError(f"grouping={self.grouping} is none: give groups of 1 to 4 pulses, such as (2, 2, 3)")
-        if self.pulse not in (1.0, 0.5):
-            raise ValueError(f"pulse={self.pulse} is none: give 1.0 (quarters) or 0.5 (eighths)")
+        check_pulse(self.pulse)
 
     @cached_property
     def numerator(self) -> int:
@@ -88,6 +87,11 @@ class Meter:
             free = free[: len(free) - (count - i - 1)]
             chosen.append(min(free, key=lambda p: abs(p - place)))
         return tuple(chosen)
+
+
+def check_pulse(pulse: float) -> None:
+    if pulse not in (1.0, 0.5):
+        raise ValueError(f"pulse={pulse!r} is none: give 1.0 (quarters) or 0.5 (eighths)")
 
 
 def check_meter(numerator: int, grouping: tuple[int, ...] | None) -> None:

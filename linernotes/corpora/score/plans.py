@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from linernotes.corpora.score.band import Call, Seat, Section, Style
+from linernotes.corpora.score.contrast import DRIVES, GUITAR_STYLES, contrasted, driven
 from linernotes.corpora.score.dice import Dice
 from linernotes.corpora.score.harmony import Key, parse_key
 from linernotes.corpora.score.meters import (
@@ -13,6 +14,7 @@ from linernotes.corpora.score.meters import (
     Meter,
     Polyrhythm,
     check_meter,
+    check_pulse,
     draw_changes,
     draw_meter,
     draw_polyrhythm,
@@ -96,16 +98,21 @@ def draw_plan(
     key: str | None = None,
     program: int | None = None,
     from_the_top: bool = False,
+    drive: str | None = None,
+    contrast: bool = False,
 ) -> Plan:
     """Draw what is not given: None leaves the choice to the style, but for the polyrhythm: None is none.
 
     meter: pulses a bar (a key of GROUPINGS); meters change only where it is None. grouping: pulses a group. pulse: 1.0
     (quarters) or 0.5 (eighths). program: a General MIDI program for the style "solo". from_the_top: begin with the
-    first bar of the form, not anywhere.
+    first bar of the form, not anywhere. drive: "clean" or "distorted" guitars, of the styles that always have some.
+    contrast: quiet and loud by turns of a few seconds.
     Takes one number from `rng`. Raises ValueError for what is not known and what a style does not do.
     """
     check_wishes(style, seconds, meter, grouping, polyrhythm, drums, voice)
-    _check_more(style, tempo_bpm, program)
+    check_directions(style, polyrhythm, tempo_bpm, pulse, drive, contrast)
+    if program is not None and (style != "solo" or not 0 <= program < 120):
+        raise ValueError(f"program={program} with style={style!r}: give 0 to 119, and to the style solo only")
     way, dice = STYLES[style], Dice(int(rng.integers(2**62)), "plan")
     meters = _draw_meters(dice, way, seconds, meter, grouping, pulse, polyrhythm)
     tempo = _draw_tempo(dice, way, meters, seconds) if tempo_bpm is None else tempo_bpm
@@ -113,7 +120,13 @@ def draw_plan(
     call = Call(meters[0], chosen_key.mode, tempo * meters[0].felt_quarters, program)
     layers = _draw_layers(dice, call, polyrhythm, joined=bool(drums or voice))
     sections = _draw_form(dice, way, call, layers)
-    accent, seats = _draw_accents(dice, _seat(dice, way, call, layers, drums, voice))
+    seats = _seat(dice, way, call, layers, drums, voice)
+    if drive is not None:
+        seats = driven(dice.of("drive"), seats, drive)
+    if contrast:
+        bar_seconds = meters[0].quarters * 60.0 / call.quarter_bpm
+        sections, seats = contrasted(dice.of("contrast"), sections, seats, bar_seconds)
+    accent, seats = _draw_accents(dice, seats)
     swings = all(m.pulse == 1.0 for m in meters) and not (layers and layers.alone)
     form_quarters = sum(section.bars for section in sections) * meters[0].quarters
     return Plan(
@@ -183,11 +196,25 @@ def check_wishes(
         raise ValueError("solo is one instrument: it has neither voice nor polyrhythm; choose another style")
 
 
-def _check_more(style: str, tempo_bpm: float | None, program: int | None) -> None:
+def check_directions(
+    style: str,
+    polyrhythm: str | None = None,
+    tempo_bpm: float | None = None,
+    pulse: float | None = None,
+    drive: str | None = None,
+    contrast: bool | None = None,
+) -> None:
+    """Raises ValueError for what a band cannot be told besides its style."""
     if tempo_bpm is not None and not TEMPI_BPM[0] <= tempo_bpm <= TEMPI_BPM[1]:
         raise ValueError(f"tempo_bpm={tempo_bpm} is none: give {TEMPI_BPM[0]:g} to {TEMPI_BPM[1]:g}")
-    if program is not None and (style != "solo" or not 0 <= program < 120):
-        raise ValueError(f"program={program} with style={style!r}: give 0 to 119, and to the style solo only")
+    if pulse is not None:
+        check_pulse(pulse)
+    if drive is not None and drive not in DRIVES:
+        raise ValueError(f"drive={drive!r} is not known: choose from {', '.join(DRIVES)}, or None")
+    if drive is not None and (style not in GUITAR_STYLES or polyrhythm is not None):
+        raise ValueError(f"drive={drive!r} needs guitars: give it to {' or '.join(GUITAR_STYLES)}, without polyrhythm")
+    if contrast and (style == "solo" or polyrhythm is not None):
+        raise ValueError("contrast needs a band that takes turns: leave out polyrhythm, or choose another style")
 
 
 def _draw_meters(
