@@ -16,16 +16,12 @@ from linernotes.corpora.manifest import ManifestError
 from linernotes.corpora.readers.hub import load_splits, stored
 from linernotes.corpora.readers.records import NO_RECORDING, Rows, recordings, required
 from linernotes.corpora.splits import SPLIT_NAMES, group_name, register_split, split_of
+from linernotes.modeling.affect import EMOTIONS
 
 NAME = "neural-mathrock"
 COLUMNS = ("artist", "song", "display_name", "file_name", "mbti", "emotion")
 UNVERIFIED = ("vibe", "intensity", "tempo")
 SOUND = "sound"  # the folder that recordings are put into
-EMOTIONS = (  # of GoEmotions, in the card's order
-    *("admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion", "curiosity", "desire"),
-    *("disappointment", "disapproval", "disgust", "embarrassment", "excitement", "fear", "gratitude", "grief", "joy"),
-    *("love", "nervousness", "neutral", "optimism", "pride", "realization", "relief", "remorse", "sadness", "surprise"),
-)
 register_split(NAME, {"train": 0.8, "validation": 0.1, "test": 0.1})
 
 
