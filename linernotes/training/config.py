@@ -27,6 +27,7 @@ class TrainingOptions:
         scheduler: "cosine" to the smallest learning rate, "constant", or "plateau": the rate is multiplied by
             `plateau_factor` after more than `plateau_patience` epochs without a better `best_metric`.
         min_learning_rate: where the cosine of the learning rate ends, and below which no plateau brings it.
+        mixed_precision: on a GPU, bfloat16 where it has it, else float16 with scaled losses; nothing on a CPU.
         logging_steps: steps between two lines of the log; None for one an epoch.
         workers: processes that read rows beside the one that trains.
         folds: grouped cross-validation folds over the rows that have no test split of their own; 0 for none.
@@ -47,6 +48,7 @@ class TrainingOptions:
     max_grad_norm: float = 1.0
     gradient_accumulation_steps: int = 1
     eval_batch_size: int = 256
+    mixed_precision: bool = False
     logging_steps: int | None = None
     workers: int = 0
     patience: int | None = 20

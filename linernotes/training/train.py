@@ -230,6 +230,7 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
         max_grad_norm=options.max_grad_norm,
         warmup_steps=options.warmup_ratio,
         **scheduling(options),
+        **precision(options),
         eval_strategy="epoch" if validated else "no",
         logging_strategy="epoch" if options.logging_steps is None else "steps",
         logging_steps=options.logging_steps or 500,
@@ -245,6 +246,13 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
     )
+
+
+def precision(options: TrainingOptions) -> dict[str, bool]:
+    """How numbers are kept while a GPU trains, as transformers names it."""
+    if not (options.mixed_precision and torch.cuda.is_available()):
+        return {}
+    return {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
 
 
 def scheduling(options: TrainingOptions) -> dict[str, Any]:

@@ -5,7 +5,8 @@ defaults of its own), LABEL_NAMES (what of a batch the model is to say), EPOCH_M
 `best_metric` may name), and
     answers                                            the module that says what is answered and how good that is, of
                                                        linernotes.training: answers (one label a recording), multilabel
-                                                       (several); None where nothing is answered
+                                                       (several), affect_answers (several heads); None where nothing is
+                                                       answered
     check(experiment)                                  refuses what cannot be trained, before anything is loaded
     load_data(experiment, data_dirs) -> Data           rows by use, with where they come from and their licences
     create_model(experiment, rows) -> Model            statistics fitted on the rows it will learn from; what is not to
