@@ -69,9 +69,10 @@ class Evaluation:
 
     Args:
         name: its key in `results`, for a head "<key>: <head>".
-        measured: what metrics.json holds; a head's own, with n, n_groups, labels and interval of the whole.
-        said: title, about, unit, groups and dataset.
-        pictures: those of plots/ that end in the key.
+        measured: what metrics.json holds; a head's own, with n, n_groups, labels and interval of the whole where it has
+            none itself.
+        said: title, about, unit, groups and dataset; a head's own, else those of the whole.
+        pictures: those of plots/ that end in the key; a head's end in "of_<head>_<key>".
     """
 
     name: str
@@ -93,41 +94,56 @@ class Evaluation:
 
     @property
     def compared(self) -> list[dict[str, Any]]:
-        """Every difference to a baseline that was measured on the same rows, with the baseline's own figure."""
-        return [
-            {"baseline": name, "metric": match[1], "figure": baseline[match[1]], "difference": baseline[key]}
-            for name, baseline in self.measured.get("baselines", {}).items()
-            for key in baseline
-            if (match := OUR_DIFFERENCE.fullmatch(key))
-        ]
+        """Every difference to a baseline that was measured on the same rows, with the baseline's own figure; of a
+        baseline to which none was measured its figures, their difference None."""
+        rows = []
+        for name, baseline in self.measured.get("baselines", {}).items():
+            measured = {match[1]: baseline[key] for key in baseline if (match := OUR_DIFFERENCE.fullmatch(key))}
+            rows += [
+                {"baseline": name, "metric": key, "figure": baseline[key], "difference": difference}
+                for key, difference in (measured or dict.fromkeys(figures(baseline))).items()
+            ]
+        return rows
 
 
 # What the template is given
 
 
-def pictures_of(folder: Path, evaluations: list[str], alts: dict[str, str]) -> dict[str | None, list[Picture]]:
-    """The files of plots/ by the evaluation that their name ends in; None for those of the whole model."""
-    found: dict[str | None, list[Picture]] = {None: [], **{name: [] for name in evaluations}}
+def heads_of(measured: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The parts of an evaluation that have figures of their own, by name."""
+    return {
+        head: part
+        for head, part in measured.items()
+        if head not in WITH_A_TABLE_OF_THEIR_OWN and not is_figure(part) and figures(part)
+    }
+
+
+def pictures_of(folder: Path, results: dict[str, Any], alts: dict[str, str]) -> dict[str | None, list[Picture]]:
+    """The files of plots/ by the evaluation, or the head of one, that their name ends in; None: of the whole model."""
+    ends = {f"_{name}": name for name in results}
+    ends |= {f"_of_{head}_{name}": f"{name}: {head}" for name, whole in results.items() for head in heads_of(whole)}
+    found: dict[str | None, list[Picture]] = {None: [], **{owner: [] for owner in ends.values()}}
     for path in sorted((folder / "plots").glob("*.png")):
-        owner = max((name for name in evaluations if path.stem.endswith(f"_{name}")), key=len, default=None)
-        kind = path.stem.removesuffix(f"_{owner}")
-        found[owner].append(Picture(f"plots/{path.name}", kind, alts.get(kind, title(kind))))
+        end = max((end for end in ends if path.stem.endswith(end)), key=len, default="")
+        kind = path.stem.removesuffix(end)
+        found[ends.get(end)].append(Picture(f"plots/{path.name}", kind, alts.get(kind, title(kind))))
     return found
 
 
 def evaluations_of(results: dict[str, Any], described: dict[str, Any], pictures: dict) -> list[Evaluation]:
-    """The evaluations in the order of card.md, then the rest; each head (a part with figures) after its whole."""
+    """The evaluations in the order of card.md, then the rest; each head after its whole."""
     order = [name for name in described if name in results] + [name for name in results if name not in described]
     found = []
     for name in order:
         measured, said = results[name], {"title": title(name), **described.get(name, {})}
+        heads = said.pop("heads", {})
         said.setdefault("dataset", {"name": ", ".join(measured.get("sources", [name])), "type": name})
         found.append(Evaluation(name, measured, said, pictures[name]))
         shared = {key: measured[key] for key in ("n", "n_groups", "labels", "interval", "sources") if key in measured}
-        for head, part in measured.items():
-            if head not in WITH_A_TABLE_OF_THEIR_OWN and not is_figure(part) and figures(part):
-                entitled = said | {"title": f"{said['title']}: {head.replace('_', ' ')}", "about": ""}
-                found.append(Evaluation(f"{name}: {head}", shared | part, entitled, []))
+        for head, part in heads_of(measured).items():
+            entitled = said | {"title": f"{said['title']}: {head.replace('_', ' ')}", **heads.get(head, {})}
+            place = f"{name}: {head}"
+            found.append(Evaluation(place, shared | part, entitled, pictures[place]))
     return found
 
 
@@ -137,7 +153,7 @@ def overview(evaluations: list[Evaluation]) -> list[dict[str, Any]]:
     for evaluation in evaluations:
         first = next(iter(figures(evaluation.measured)), None)
         beside = {row["baseline"]: row for row in evaluation.compared if row["metric"] == first}
-        if beside:
+        if beside and all(row["difference"] for row in beside.values()):
             rows.append({"evaluation": evaluation, "metric": first, "beside": beside})
     alike = len({tuple(row["beside"]) for row in rows}) == 1
     return rows if alike and len(rows) == len(evaluations) >= MANY else []
@@ -237,7 +253,7 @@ def known_of(folder: Path, repo_id: str, source: Source) -> dict[str, Any]:
 
 
 def prose(source: Source, known: dict[str, Any], writer: ImmutableSandboxedEnvironment) -> dict[str, Any]:
-    """The texts of card.md with their expressions filled in: intro, sections by heading, about by evaluation."""
+    """The texts of card.md, expressions filled in: intro, sections by heading, about by evaluation or head."""
 
     def filled(text: str, where: str) -> str:
         try:
@@ -248,8 +264,11 @@ def prose(source: Source, known: dict[str, Any], writer: ImmutableSandboxedEnvir
                 "of which training and metrics are none where their file is missing"
             ) from None
 
-    measured = (known["metrics"] or {}).get("results", {})
-    described = source.front.get("evaluations", {}).items()
+    results, about = (known["metrics"] or {}).get("results", {}), {}
+    for name, said in source.front.get("evaluations", {}).items():
+        if name in results:
+            about[name] = said.get("about", "")
+            about |= {f"{name}: {head}": told.get("about", "") for head, told in said.get("heads", {}).items()}
     return {
         "intro": filled(source.intro, "the text before the first section"),
         "sections": {
@@ -257,7 +276,7 @@ def prose(source: Source, known: dict[str, Any], writer: ImmutableSandboxedEnvir
             for heading, text in source.sections.items()
             if known["training"] or heading not in ABOUT_TRAINING
         },
-        "about": {name: filled(said.get("about", ""), name) for name, said in described if name in measured},
+        "about": {name: filled(text, name) for name, text in about.items()},
     }
 
 
@@ -284,7 +303,7 @@ def written(folder: Path, repo_id: str | None) -> str:
     source = read_source(folder / "card.md")
     known = known_of(folder, repo_id or default_repo_id(folder), source)
     results = (known["metrics"] or {}).get("results", {})
-    pictures = pictures_of(folder, list(results), PICTURES | source.front.get("pictures", {}))
+    pictures = pictures_of(folder, results, PICTURES | source.front.get("pictures", {}))
     evaluations = evaluations_of(results, source.front.get("evaluations", {}), pictures)
     data = metadata(known["name"], source.front, known["config"], evaluations, known["training"] is not None)
     writer = environment()

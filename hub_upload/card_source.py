@@ -20,7 +20,8 @@ FRONT_MATTER = {
     **dict.fromkeys(("tags", "datasets"), list),
     **dict.fromkeys(("evaluations", "pictures", "facts"), dict),
 }
-OF_AN_EVALUATION = {"title": str, "about": str, "unit": str, "groups": str, "dataset": dict}
+OF_A_HEAD = {"title": str, "about": str, "unit": str, "groups": str, "dataset": dict}
+OF_AN_EVALUATION = {**OF_A_HEAD, "heads": dict}
 OF_A_DATASET = {"name": str, "type": str}
 OF_A_FACT = {"value": (int, float), "because": str}
 SECTIONS = (
@@ -73,8 +74,12 @@ def read_source(path: Path) -> Source:
     check(front, FRONT_MATTER, f"the front matter of {path}")
     for name, said in front.get("evaluations", {}).items():
         check(said, OF_AN_EVALUATION, f"evaluations: {name} in {path}")
-        if "dataset" in said:
-            check(said["dataset"], OF_A_DATASET, f"evaluations: {name}: dataset in {path}", whole=True)
+        heads = {f"{name}: heads: {head}": told for head, told in said.get("heads", {}).items()}
+        for place, told in heads.items():
+            check(told, OF_A_HEAD, f"evaluations: {place} in {path}")
+        for place, told in ({name: said} | heads).items():
+            if "dataset" in told:
+                check(told["dataset"], OF_A_DATASET, f"evaluations: {place}: dataset in {path}", whole=True)
     for name, fact in front.get("facts", {}).items():
         check(fact, OF_A_FACT, f"facts: {name} in {path}", whole=True)
     intro, *parts = re.split(r"^## (.+)\n", match[2], flags=re.MULTILINE)

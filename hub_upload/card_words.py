@@ -15,6 +15,8 @@ METRICS: dict[str, tuple[str, str | None]] = {
     "uncalibrated_ece": ("the same without calibration", None),
     "within_4_percent": ("tempo within four percent", "accuracy"),
     "within_4_percent_of_a_multiple": ("the same, or half, double, a third or triple of it", None),
+    "joy_with_tag_happy": ("joy beside the tag happy, rank correlation", "spearmanr"),
+    "sadness_with_tag_sad": ("sadness beside the tag sad, rank correlation", "spearmanr"),
     "r_squared": ("share of the variance of the log tempo explained", "r_squared"),
 }
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&$])")

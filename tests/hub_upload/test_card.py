@@ -14,6 +14,7 @@ from card_reading import (
     allowed_rows,
     evaluations_in,
     front_matter,
+    heads_in,
     measured_by_title,
     numbers_in,
     read,
@@ -47,6 +48,13 @@ SECTIONS = [
     "Citation",
     "Licence",
 ]
+
+INDEXED = (
+    ("accuracy", "accuracy", "accuracy"),
+    ("macro_f1", "f1", "macro F1"),
+    ("roc_auc", "roc_auc", "ROC AUC"),
+    ("map", "mean_average_precision", "mean average precision"),
+)
 
 
 # The cards of this repository
@@ -94,7 +102,9 @@ def test_prose_takes_its_numbers_from_the_files(folder):
     """A number that is typed in card.md stays when the model changes: facts are the exception, with a reason."""
     _, front, body = (folder / "card.md").read_text().split("---\n", 2)
     expression = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-    told = [said.get(key, "") for said in yaml.safe_load(front)["evaluations"].values() for key in ("title", "about")]
+    described = yaml.safe_load(front)["evaluations"].values()
+    described = [*described, *(head for said in described for head in said.get("heads", {}).values())]
+    told = [said.get(key, "") for said in described for key in ("title", "about")]
     body = expression.sub("", body.split("\n## Citation")[0])
     assert numbers_in(body) == []
     assert numbers_in(expression.sub("", " ".join(told))) == []
@@ -103,17 +113,17 @@ def test_prose_takes_its_numbers_from_the_files(folder):
 @EACH_CARD
 def test_the_model_index_holds_the_figures_of_every_evaluation(folder):
     results = ModelCard((folder / "README.md").read_text()).data.eval_results
-    found = {}
-    for result in results:  # the whole evaluation comes before its parts, which may have figures of the same type
-        found.setdefault((result.dataset_split, result.metric_type), result.metric_value)
+    found = {(result.dataset_split, result.metric_type, result.metric_name): result.metric_value for result in results}
     expected = {
-        (name, kind): measured[key]["value"]
+        (name, kind, f"{shown} ({head})" if head else shown): part[key]["value"]
         for name, measured in read(folder, "metrics.json")["results"].items()
-        for key, kind in (("accuracy", "accuracy"), ("macro_f1", "f1"), ("roc_auc", "roc_auc"))
-        if key in measured
+        for head, part in ({"": measured} | heads_in(measured)).items()
+        for key, kind, shown in INDEXED
+        if key in part
     }
+    assert expected
     assert expected.items() <= found.items()
-    assert not any(kind.endswith("ece") for _, kind in found)
+    assert not any(kind.endswith("ece") for _, kind, _ in found)
 
 
 @EACH_CARD
@@ -297,6 +307,52 @@ def test_other_families_figures_heads_and_tables_are_shown(folder):
     assert found == {"mean average precision": 0.51, "caption score": 12.5, "accuracy (tempo_class)": 0.6}
 
 
+DESCRIBED = """---
+evaluations:
+  test:
+    title: Held out
+    unit: clips
+    heads:
+      vibe: {title: "Vibe, held out", about: "Not {{ labels[0] }}.", dataset: {name: Vibes, type: made}}
+---
+A listener.
+"""
+
+
+def test_an_evaluation_of_heads_alone_has_a_part_for_each(folder):
+    """No figures of the whole, a head that card.md describes, its own picture, a baseline without a difference."""
+    coin = {"n": 10, "accuracy": figure(0.5), "macro_f1": figure(0.4)}
+    interval = {"level": 0.9, "method": "bootstrap", "resamples": 100, "seed": 0}
+    vibe = {"n": 10, "interval": interval, "accuracy": figure(0.6, majority_baseline=0.4)}
+    vibe |= {"baselines": {"a coin": coin}}
+    mood = {"n": 7, "map": figure(0.7, majority_baseline=0.2), "baselines": {}}
+    results = {"test": {"sources": ["here"], "n": 12, "n_groups": 9, "vibe": vibe, "mood": mood}}
+    change(folder / "metrics.json", "results", value=results)
+    (folder / "card.md").write_text(DESCRIBED)
+    (folder / "plots").mkdir()
+    for name in ("reliability_of_vibe_test", "reliability_test"):
+        (folder / "plots" / f"{name}.png").write_bytes(b"\x89PNG")
+    text = build_card(folder)
+    parts = evaluations_in(text)
+    assert list(parts) == ["", "Held out", "Vibe, held out", "Held out: mood"]
+    assert tables_in(parts["Held out"]) == []
+    assert "12 clips, 9 groups." in parts["Held out"]
+    assert "Not jazz. 10 clips" in parts["Vibe, held out"]
+    assert "| a coin | accuracy | 0.500 | 0.100 to 0.900 | - | - |" in parts["Vibe, held out"]
+    assert "| a coin | macro F1 | 0.400 | 0.100 to 0.900 | - | - |" in parts["Vibe, held out"]
+    places = {name: title for title, part in parts.items() for name in re.findall(r"plots/(\w+)\.png", part)}
+    assert places == {"reliability_of_vibe_test": "Vibe, held out", "reliability_test": "Held out"}
+    assert well_formed(text)
+    assert unaccounted(text, folder) == []
+    entries = ModelCard(text).data.eval_results
+    assert {(entry.metric_name, entry.dataset_name, entry.metric_args["n"]) for entry in entries} == {
+        ("accuracy (vibe)", "Vibes", 10),
+        ("mean average precision (mood)", "here", 7),
+    }
+    for was, becomes in (("0.400 | 0.100 to 0.900 | - |", "0.450 | 0.100 to 0.900 | - |"), ("10 clips", "11 clips")):
+        assert unaccounted(text.replace(was, becomes, 1), folder)
+
+
 @pytest.fixture
 def backbone(tmp_path) -> Path:
     """What a plain backbone's page is made of: the prose of pocket-mert, and figures of probes, made up."""
@@ -371,6 +427,9 @@ def test_a_difference_is_one_where_its_interval_leaves_out_zero(folder, low, hig
         ("license:", "licence:", "unknown 'licence'; allowed are license"),
         ("    unit: clips", "    units: clips", "evaluations: test .*unknown 'units'; allowed are title"),
         ("type: generated}", "typ: generated}", "dataset .*unknown 'typ'; allowed are name, type"),
+        ("    unit: clips", "    heads: {a: {units: x}}", "evaluations: test: heads: a .*unknown 'units'; allowed are"),
+        ("    unit: clips", "    heads: {a: {dataset: {name: x}}}", "test: heads: a: dataset .*'type' is missing"),
+        ("    unit: clips", "    heads: {a: x}", "evaluations: test: heads: a .*got 'x'; it must map title, about"),
         ("name: Generated songs of linernotes, ", "", "dataset .*'name' is missing"),
         (
             "pictures:\n",

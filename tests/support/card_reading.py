@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from huggingface_hub import ModelCard
 
-from linernotes.hub_upload.card import METRICS
+from linernotes.hub_upload.card_words import METRICS, is_figure
 
 NUMBER = re.compile(r"(?<![\w.])(?<!\w-)-?\d+(?:,\d{3})*(?:\.\d+)*(?!\w)")  # none in names: F1, Apache-2.0
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
@@ -84,18 +84,19 @@ def printed_figures(metrics: dict) -> set[str]:
 
 
 def spread(figure: dict, baseline: str = "majority_baseline") -> tuple[str, ...]:
-    return tuple(f"{figure[key]:.3f}" for key in ("value", "low", "high", baseline) if key in figure)
+    known = (figure.get(key) for key in ("value", "low", "high", baseline))
+    return tuple(f"{number:.3f}" for number in known if number is not None)
 
 
 def figures_in(measured) -> dict[str, dict]:
     """The figures at the top level of a dict; none where it is no dict."""
     measured = measured if isinstance(measured, dict) else {}
-    return {key: value for key, value in measured.items() if isinstance(value, dict) and "low" in value}
+    return {key: value for key, value in measured.items() if is_figure(value)}
 
 
 def heads_in(measured: dict) -> dict[str, dict]:
     """Parts of an evaluation that have figures of their own."""
-    others = {key: value for key, value in measured.items() if isinstance(value, dict) and "low" not in value}
+    others = {key: value for key, value in measured.items() if isinstance(value, dict) and not is_figure(value)}
     return {key: value for key, value in others.items() if key != "self_activation" and figures_in(value)}
 
 
@@ -111,9 +112,9 @@ def allowed_rows(measured: dict) -> set[tuple[str, ...]]:
             cells += [(f"{value:,}",) for value in shown.values() if isinstance(value, int)]
             rows.add((label, *(number for cell in cells for number in cell)))
     for name, baseline in measured.get("baselines", {}).items():
-        for key in (key for key in baseline if key.startswith("our_")):
-            metric = key.removeprefix("our_").removesuffix("_minus_its")
-            rows.add((name, *spread(baseline[metric]), *spread(baseline[key])))
+        metrics = {key.removeprefix("our_").removesuffix("_minus_its") for key in baseline if key.startswith("our_")}
+        for metric in metrics or figures_in(baseline):
+            rows.add((name, *spread(baseline[metric]), *spread(baseline.get(f"our_{metric}_minus_its", {}))))
     for key, words in (("mean", "mean of the classes"), ("min", "least of the classes")):
         if "self_activation" in measured:
             rows.add((words, *spread(measured["self_activation"][key], "uniform_baseline")))
@@ -147,10 +148,13 @@ def measured_by_title(folder: Path) -> dict[str, dict]:
     for name, said in front_matter(folder).get("evaluations", {}).items():
         found[said["title"]] = results[name]
         for head, part in heads_in(results[name]).items():
-            found[f"{said['title']}: {head.replace('_', ' ')}"] = {
-                key: results[name][key] for key in shared if key in results[name]
-            } | part
+            title = said.get("heads", {}).get(head, {}).get("title", f"{said['title']}: {head.replace('_', ' ')}")
+            found[title] = {key: results[name][key] for key in shared if key in results[name]} | part
     return found
+
+
+def level_of(measured: dict) -> float | None:
+    return measured.get("interval", {}).get("level")
 
 
 def wrong_in_index(text: str, metrics: dict) -> list[str]:
@@ -163,7 +167,9 @@ def wrong_in_index(text: str, metrics: dict) -> list[str]:
             (measured | head, value) for head in heads_in(measured).values() for value in figures_in(head).values()
         ]
         exact = [
-            value | {"level": whole["interval"]["level"]} | {key: whole[key] for key in ("n", "n_groups")}
+            value
+            | ({"level": level} if (level := level_of(whole)) else {})
+            | {key: whole[key] for key in ("n", "n_groups")}
             for whole, value in candidates
         ]
         wrong += [] if args in exact else [f"model-index: {args}"]
@@ -180,9 +186,10 @@ def unaccounted(text: str, folder: Path) -> list[str]:
         allowed = allowed_rows(measured) if title else overview_rows(by_title)
         wrong += [str(row) for row in shown_rows(part) - allowed]
         said = {key: measured[key] for key in ("n", "n_groups", "repetitions", "interval", "labels") if key in measured}
-        percent = 100 * measured["interval"]["level"] if measured else None
+        percent = 100 * (level_of(measured) or 0.95) if measured else None
         rest = re.sub(r"^\|[^\n]*\n(?!\|-)", "", part, flags=re.MULTILINE)  # heads of tables stay
-        wrong += [number for number in numbers_in(rest) if number not in printed(said, percent, facts)]
+        may_stand = printed(said, percent, facts) | (set() if title else printed_figures(metrics))
+        wrong += [number for number in numbers_in(rest) if number not in may_stand]
     files = [read(folder, f"{name}.json") for name in ("config", "preprocessor_config", "training")]
     known = printed(*files, facts, len(files[0].get("id2label", {}))) | printed_figures(metrics)
     others = [part for title, part in sections_of(text).items() if title not in ("Measured", "Citation")]
