@@ -9,7 +9,7 @@ Shapes: waveform (batch, samples) at 16 kHz; log-mel (batch, 1, frames, mels) of
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class MathRockForAffect(MusicModel):
     """28 emotions, 4 vibes, 3 intensities and 3 tempi of a recording."""
 
     config_class = MathRockAffectConfig
+    of_silence: ClassVar[dict[str, Any]] = {"predicted_emotions": [], "uncertain": True}
     supports_gradient_checkpointing = True
     _no_split_modules = [  # noqa: RUF012
         "WavLMEncoderLayer", "WavLMEncoderLayerStableLayerNorm", "ClapAudioStage", "XLMRobertaLayer",

@@ -133,6 +133,7 @@ class MusicModel(PreTrainedModel):
     """A published model: loads by `AutoModel.from_pretrained(repo, trust_remote_code=True)`, answers by `predict`."""
 
     config_class = MusicConfig
+    of_silence: ClassVar[dict[str, Any]] = {"uncertain": True}  # what is said of it, whatever was computed
     base_model_prefix = ""
     main_input_name = "input_values"
     auto_classes: ClassVar[tuple[str, ...]] = ("AutoModel", "AutoModelForAudioClassification")
@@ -304,7 +305,7 @@ class MusicModel(PreTrainedModel):
         warnings = list(hearing.warnings)
         if hearing.silent:
             warnings.append("the recording is silent: the answer says nothing about music")
-            answer["uncertain"] = True
+            answer |= self.of_silence
         if hearing.duration_seconds < self.config.short_seconds:
             warnings.append(
                 f"only {hearing.duration_seconds:.1f} s were there to hear; "
@@ -321,5 +322,5 @@ class MusicModel(PreTrainedModel):
         parts = []
         for (start, end), reading, silence in zip(hearing.spans, hearing.readings, hearing.silences, strict=True):
             part = {"start_seconds": round(start, 3), "end_seconds": round(end, 3), **self.decode(reading)}
-            parts.append(part | {"uncertain": True} if silence else part)
+            parts.append(part | self.of_silence if silence else part)
         return parts
