@@ -36,7 +36,8 @@ def read_checkpoint(file: str | Path) -> Any:
 
 
 def refuse_others(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str, remedy: str) -> None:
-    """Raises ValueError, beginning with `what`, where names and shapes of weights are not exactly those expected."""
+    """Raises ValueError, beginning with `what`, where names and shapes of weights are not exactly those expected, and
+    where one of them is no number."""
     shapes, wanted = ({name: tuple(tensor.shape) for name, tensor in part.items()} for part in (state, expected))
     differing = [name for name in sorted(shapes.keys() | wanted.keys()) if shapes.get(name) != wanted.get(name)]
     if differing:
@@ -44,4 +45,9 @@ def refuse_others(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], w
         raise ValueError(
             f"{what}: {name} should have shape {wanted.get(name, 'none')}, there is {shapes.get(name, 'none')} "
             f"({len(differing)} such weights); {remedy}"
+        )
+    if broken := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
+        raise ValueError(
+            f"{what}: {broken[0]} holds NaN or infinity ({len(broken)} such weights): the file is damaged, or its "
+            "training failed; give another checkpoint"
         )

@@ -22,6 +22,7 @@ LEGACY_HEADS = {  # the beginning of a weight's name there, and here
     "single_layer": {"net": "head"},
     "multi_layer": {f"classifier.{place}": f"head.{place + 1}" for place in (0, 3, 6)} | {"layer_norm": "head.0"},
 }
+SIZES = {"pooled": ("head_dim",), "multi_layer": ("hidden_dim",), "single_layer": ("hidden_dim", "layer_idx")}
 NEVER = -1e4  # as a logit: no weight at all, and still a finite number
 
 
@@ -54,6 +55,8 @@ def read(checkpoint: str | Path) -> dict[str, Any]:
     if not isinstance(saved, dict) or not {FINETUNED, LEGACY} & set(saved):
         found = ", ".join(sorted(map(str, saved))[:5]) if isinstance(saved, dict) else type(saved).__name__
         raise ValueError(f"{checkpoint} holds {found}; a BeatMeter checkpoint has {FINETUNED} or {LEGACY}")
+    if missing := [name for name in SIZES[head_type(saved)] if name not in saved]:
+        raise ValueError(f"{checkpoint} does not say {' and '.join(missing)}; give the file as its training wrote it")
     return saved
 
 

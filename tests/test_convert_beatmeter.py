@@ -140,6 +140,23 @@ def test_weights_that_do_not_fit_are_refused(backbone, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("part", ["head_state_dict", "lora_state_dict"])
+def test_weights_that_are_no_numbers_are_refused(backbone, tmp_path, part):
+    saved = finetuned(str(backbone), PublishedHead(), adapted(tiny_backbone(feat_extract_norm="group"))[1])
+    saved[part] = {name: tensor * torch.nan for name, tensor in saved[part].items()}
+    torch.save(saved, tmp_path / "failed.pt")
+    with pytest.raises(ValueError, match=r"failed\.pt does not fit .* holds NaN or infinity .*give another checkpoint"):
+        convert(tmp_path / "failed.pt", tmp_path / "out")
+
+
+def test_a_size_that_is_not_said_is_named(backbone, tmp_path):
+    saved = finetuned(str(backbone), PublishedHead(), None)
+    del saved["head_dim"]
+    torch.save(saved, tmp_path / "sizeless.pt")
+    with pytest.raises(ValueError, match=r"sizeless\.pt does not say head_dim; give the file as its training wrote it"):
+        convert(tmp_path / "sizeless.pt", tmp_path / "out")
+
+
 class Trap:
     """Unpickling it would run something."""
 
