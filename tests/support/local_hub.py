@@ -9,6 +9,7 @@ To rehearse an upload by hand: `python tests/support/local_hub.py [PORT]`. What 
 
 import argparse
 import re
+import signal
 import socket
 import sys
 import threading
@@ -252,6 +253,7 @@ def main() -> None:
     parser.add_argument("port", type=int, nargs="?", default=8765, help="0 takes any that is free (default: 8765)")
     parser.add_argument("--user", default="me", help="the user whose repositories may be written (default: me)")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off for what they start with &
     with LocalHub(options.port, user=options.user) as hub, suppress(KeyboardInterrupt):
         variables = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_XET": "1"}
         print("\n".join(f"export {name}={value}" for name, value in variables.items()), flush=True)
