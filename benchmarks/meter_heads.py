@@ -11,7 +11,6 @@ import argparse
 import json
 import logging
 import platform
-import time
 from pathlib import Path
 
 import torch
@@ -49,7 +48,6 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--data-dir", type=Path, action="append", required=True)
     given = parser.parse_args()
-    started = time.perf_counter()
     experiment = load_experiment(given.config, FROZEN)
     data = beatmeter.load_data(experiment, given.data_dir)
     listener = beatmeter.create_model(experiment, data.train)
@@ -72,7 +70,6 @@ def main() -> None:
         "training_rows": len(data.train),
         "test_rows": len(data.test),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "duration_seconds": round(time.perf_counter() - started, 1),
         "heads": heads,
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
