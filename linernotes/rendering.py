@@ -62,14 +62,14 @@ def render(answer: dict[str, Any], title: str, family: str, encoding: str = "utf
 
 def genre(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     """A genre mixture of experts: the genre, every genre's probability, every expert's weight, largest first."""
-    uncertain = ", uncertain" if answer["uncertain"] else ""
-    verdict = f"{answer['predicted_genre'].upper()} ({answer['confidence']:.0%} confidence{uncertain})"
-    yield Text.assemble("Predicted genre : ", (verdict, "bold"))
-    yield Text(marks.rule * RULE_WIDTH, "dim")
-    yield Text("Genre probabilities:")
-    yield from _bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
+    yield from _one_of(answer, "genre", marks)
     yield Text("Expert gate weights:")
     yield from _bars(answer["gate_weights"], 20, marks.square, marks.dot, "{:.2f}")
+
+
+def label(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
+    """Mega-AudioFormer, whatever it was fine-tuned for: the label, every label's probability."""
+    yield from _one_of(answer, "label", marks)
 
 
 def meter(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
@@ -125,7 +125,18 @@ RENDERERS: dict[str, Callable[[dict[str, Any], Marks], Iterator[Text]]] = {
     "genre_moe": genre,
     "beatmeter": meter,
     "mathrock_affect": affect,
+    "mega_audioformer": label,
 }
+
+
+def _one_of(answer: dict[str, Any], kind: str, marks: Marks) -> Iterator[Text]:
+    """What a recording is, of labels that exclude each other, and the probability of each."""
+    uncertain = ", uncertain" if answer["uncertain"] else ""
+    verdict = f"{answer[f'predicted_{kind}'].upper()} ({answer['confidence']:.0%} confidence{uncertain})"
+    yield Text.assemble(f"Predicted {kind} : ", (verdict, "bold"))
+    yield Text(marks.rule * RULE_WIDTH, "dim")
+    yield Text(f"{kind.capitalize()} probabilities:")
+    yield from _bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
 
 
 def _value(value: Any) -> str:

@@ -87,8 +87,7 @@ class MusicConfig(PreTrainedConfig):
         Of each part's config its own fields only: where it lay says nothing to others.
         """
         everything = self.to_dict()
-        inherited = {f.name for f in fields(PreTrainedConfig)} - {"id2label", "label2id"}
-        own = {f.name for f in fields(self)} - inherited
+        own = own_fields(type(self)) | {"id2label", "label2id"}
         written = {**super().to_diff_dict(), **{name: everything[name] for name in sorted(own)}}
         written.pop("_name_or_path", None)  # a local path says nothing to others
         for name, config_class in self.sub_configs.items():

@@ -52,8 +52,7 @@ class Hearing:
     error: AudioError | None = None
 
     def add(self, window: Window, reading: dict[str, np.ndarray]) -> None:
-        low, high = np.percentile(window.samples, (0.5, 99.5))  # the edges of a constant ring when it is resampled
-        self.silences.append(bool(high - low < SILENCE_RANGE))
+        self.silences.append(is_silent(window.samples))
         self.readings.append(reading)
         self.spans.append((window.start_seconds, window.end_seconds))
         self.weights.append(window.new_seconds)
@@ -71,6 +70,14 @@ class Hearing:
     @property
     def duration_seconds(self) -> float:
         return self.spans[-1][1]
+
+
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether there is nothing to hear in samples; whole numbers are codes, which do not show it."""
+    if samples.dtype.kind != "f":
+        return False
+    low, high = np.percentile(samples, (0.5, 99.5))  # the edges of a constant ring when it is resampled
+    return bool(high - low < SILENCE_RANGE)
 
 
 def unbatch(readings: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
@@ -282,17 +289,17 @@ class MusicModel(PreTrainedModel):
         config = self.config
         blocks = stream_audio(source, config.sampling_rate, source_sampling_rate=sampling_rate)
         for window in split(blocks, config.sampling_rate, config.window_seconds):
-            if round(window.end_seconds, 2) < config.min_seconds:  # resampling may cost a sample
-                raise AudioError(
-                    "too_short",
-                    f"{window.end_seconds:.2f} s of audio; at least {config.min_seconds:g} s are needed: "
-                    "give a longer clip",
-                    describe(source),
-                )
+            self._check_long_enough(window, source)
             yield window
 
     def _read_windows(self, batch: list[tuple[Hearing, Window]]) -> list[dict[str, np.ndarray]]:
         return self._read([window.samples for _, window in batch])
+
+    def _check_long_enough(self, window: Window, source) -> None:
+        least = self.config.min_seconds
+        if round(window.end_seconds, 2) < least:  # resampling may cost a sample
+            message = f"{window.end_seconds:.2f} s of audio; at least {least:g} s are needed: give a longer clip"
+            raise AudioError("too_short", message, describe(source))
 
     def _read(self, waveforms: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         inputs = self.feature_extractor(waveforms, sampling_rate=self.config.sampling_rate, return_tensors="pt")

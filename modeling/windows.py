@@ -79,6 +79,17 @@ def _split(blocks: Iterable[np.ndarray], sampling_rate: float, window: int, hop:
         yield cut(0, filled, filled)
 
 
+def spans(length: int, window: int) -> Iterator[tuple[int, int, int]]:
+    """(start, stop, new) of the windows of a recording of known length, cut as `split` cuts one, without overlap.
+
+    length, window: in samples, or in whatever else the recording is made of.
+    """
+    for start in range(0, length - window + 1, window):
+        yield start, start + window, window
+    if remainder := length % window:
+        yield max(0, length - window), length, remainder
+
+
 def merge(readings: list[dict[str, np.ndarray]], weights: list[float]) -> dict[str, np.ndarray]:
     """The weighted mean of a model's answers, key by key: arrays of one shape per key in, the same out.
 

@@ -144,6 +144,26 @@ def test_affect_is_four_answers_and_the_likeliest_emotions():
     assert "  0:00.0-0:10.0  melancholic, slow\n" in text
 
 
+def test_a_label_is_named_with_the_probability_of_each():
+    answer = {
+        "model": "mega-audioformer-speech-music",
+        "predicted_label": "speech",
+        "confidence": 0.9,
+        "uncertain": False,
+        "probabilities": {"music": 0.1, "speech": 0.9},
+        "duration_seconds": 10.0,
+        "heard_seconds": 10.0,
+        "warnings": [],
+    }
+    assert plain(answer, family="mega_audioformer").splitlines()[3:-3] == [
+        "Predicted label : SPEECH (90% confidence)",
+        "─" * 55,
+        "Label probabilities:",
+        "  speech [███████████████████████████░░░]  90%",
+        "  music  [███░░░░░░░░░░░░░░░░░░░░░░░░░░░]  10%",
+    ]
+
+
 def test_a_family_without_a_renderer_is_printed_all_the_same():
     answer = {
         "model": "pocket",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linernotes.modeling.windows import Window, merge, split
+from linernotes.modeling.windows import Window, merge, spans, split
 
 RATE = 100  # samples a second: small enough to read the numbers
 
@@ -50,6 +50,13 @@ def test_a_recording_shorter_than_a_window_is_one_window_as_it_is():
 @pytest.mark.parametrize("blocks", [[], [ramp(0)], [ramp(0), ramp(0)]])
 def test_an_empty_recording_has_no_window(blocks):
     assert list(split(blocks, RATE, 3.0)) == []
+
+
+@pytest.mark.parametrize("length", [1, 120, 299, 300, 301, 600, 1050])
+def test_spans_are_the_windows_of_a_recording_of_known_length(length):
+    windows = list(split([ramp(length)], RATE, 3.0))
+    expected = [(start * RATE, stop * RATE, new * RATE) for start, stop, new in places(windows)]
+    assert [pytest.approx(span) for span in spans(length, 300)] == expected
 
 
 def test_windows_are_float32_and_their_own_memory():

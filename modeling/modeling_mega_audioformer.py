@@ -1,0 +1,348 @@
+"""Mega-AudioFormer: a multi-scale transformer that listens to the tokens of a neural codec.
+
+    codes of a frame, K codebooks     o o     o o     o o     o o       750 frames in 10 s
+    global encoder, one position a frame [g0]    [g1]    [g2]    [g3]
+    local encoder, inside each frame    l l     l l     l l     l l     pre-training only
+
+Sources: the poster "Multi-scale Transformer Language Modeling for Music" and its abstract (OpenReview KQRnWuUMmh):
+masked codec tokens are predicted in pre-training; then the local encoder is left away and a linear layer classifies.
+How the two meet follows MEGABYTE (Yu et al. 2023, arXiv 2305.07185), without its shifts: nothing here is causal.
+Shapes: codes (batch, codebooks, frames); sound (batch, samples); the global encoder (batch, patches, hidden_size).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import EncodecModel, Wav2Vec2FeatureExtractor
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.utils import ModelOutput
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .audio import describe
+from .codec import IGNORED, CodecEncoder, Codes, as_sources, masked, padded
+from .codec_transformer import Attention, LocalEncoder, TransformerEncoder, TransformerLayer
+from .configuration_mega_audioformer import MegaAudioFormerConfig
+from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
+from .ecdc import open_ecdc
+from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .music_config import MusicConfig  # noqa: F401
+from .music_model import Hearing, MusicModel, unbatch
+from .windows import Window, spans
+
+HEAT_SECONDS = 1.0  # what `explain` leaves out at a time
+
+
+@dataclass
+class MegaAudioFormerOutput(ModelOutput):
+    """
+    loss: scalar, when labels are given.
+    logits: of the classifier (batch, num_labels), divided by the temperature in eval mode; of the masked language model
+        (batch, codebooks, frames, codebook_size), or with labels (asked, codebook_size) of the tokens they ask for.
+    last_hidden_state: of the base model, (batch, patches, hidden_size).
+    hidden_states, attentions: on request, of the global encoder, a tensor for each layer.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    last_hidden_state: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+class MegaAudioFormerPreTrainedModel(MusicModel):
+    """What the three classes share."""
+
+    config_class = MegaAudioFormerConfig
+    base_model_prefix = "model"
+    main_input_name = "codes"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    _input_embed_layer = "embed_codes"
+    _no_split_modules = ["TransformerLayer"]  # noqa: RUF012
+    # what stands above the base model differs between pre-training and fine-tuning, and is left behind
+    _keys_to_ignore_on_load_unexpected = [r"^(classifier|local_encoder)\."]  # noqa: RUF012
+    _can_record_outputs = {"hidden_states": TransformerLayer, "attentions": Attention}  # noqa: RUF012
+
+    @classmethod
+    def from_codec(cls, source: str | PathLike, **options: Any) -> "MegaAudioFormerPreTrainedModel":
+        """A new model on a trained codec: an EncodecModel on the Hub or in a folder; the transformer is random.
+
+        options: fields of MegaAudioFormerConfig. Raises ValueError where the codec lacks what `bandwidth_kbps` needs.
+        """
+        whole = EncodecModel.from_pretrained(source, dtype=torch.float32)
+        codec_options = {"codec_config": whole.config, "sampling_rate": whole.config.sampling_rate}
+        model = cls(cls.config_class(**{**codec_options, "codec_name": Path(source).name, **options}))
+        model.base_model.codec.take_over(whole)
+        return model
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """As ever; the codec stays as it is in any training, which loading would undo."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        (loaded[0] if isinstance(loaded, tuple) else loaded).base_model.codec.requires_grad_(False)
+        return loaded
+
+    @cached_property
+    def feature_extractor(self) -> Wav2Vec2FeatureExtractor:
+        """Pads; a codec hears sound as it is."""
+        rate = self.config.sampling_rate
+        return Wav2Vec2FeatureExtractor(sampling_rate=rate, do_normalize=False, return_attention_mask=True)
+
+    def readings(self, outputs: ModelOutput) -> dict[str, Tensor]:
+        raise NotImplementedError(
+            f"{type(self).__name__} answers no question; MegaAudioFormerForAudioClassification.from_pretrained takes "
+            "its weights over, to be fine-tuned"
+        )
+
+
+class MegaAudioFormerModel(MegaAudioFormerPreTrainedModel):
+    """The codec and the global encoder: sound or codes -> a vector for each patch of frames."""
+
+    auto_classes = ("AutoModel",)
+
+    def __init__(self, config: MegaAudioFormerConfig):
+        super().__init__(config)
+        self.codec = CodecEncoder(config.codec_config)
+        self.mask_code, self.pad_code = config.codec_config.codebook_size, config.codec_config.codebook_size + 1
+        self.patch_tokens = config.frames_per_patch * config.num_codebooks
+        self.embed_codes = nn.Embedding(config.num_codebooks * (self.pad_code + 1), config.code_embedding_size)
+        self.pack = nn.Linear(self.patch_tokens * config.code_embedding_size, config.hidden_size, bias=False)
+        self.encoder = TransformerEncoder(
+            config, config.hidden_size, config.num_hidden_layers, config.num_attention_heads, config.intermediate_size
+        )
+        self.post_init()
+
+    @merge_with_config_defaults
+    @capture_outputs
+    def forward(
+        self,
+        codes: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        input_values: Tensor | None = None,
+        **kwargs,
+    ) -> MegaAudioFormerOutput:
+        """
+        Args:
+            codes: (batch, codebooks, frames), whole numbers: codes, or `mask_code` where one is hidden.
+            attention_mask: (batch, frames), or of sound (batch, samples): 1 where there is something to hear, 0 behind
+                its end; all ones by default. How far a batch is padded changes no answer.
+            input_values: sound (batch, samples) at `config.sampling_rate` in place of codes.
+        """
+        codes, valid = self.tokens(codes, attention_mask, input_values)
+        states = self.pack(self.embed(codes, valid).flatten(2))
+        mask = create_bidirectional_mask(self.config, states, None if valid is None else self.per_patch(valid) > 0)
+        return MegaAudioFormerOutput(last_hidden_state=self.encoder(states, mask, **kwargs))
+
+    def tokens(
+        self, codes: Tensor | None, attention_mask: Tensor | None, input_values: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Of `forward`'s inputs: codes (batch, codebooks, frames), and where they are (batch, frames) or None."""
+        if (codes is None) == (input_values is None):
+            raise ValueError("give either codes or input_values, one of the two")
+        if input_values is not None:
+            if input_values.dim() != 2 or not input_values.numel():
+                raise ValueError(f"input_values have shape {tuple(input_values.shape)}; allowed is (batch, samples)")
+            codes, attention_mask = self.codec.tokens(input_values, attention_mask)
+        books = self.config.num_codebooks
+        if codes.dim() != 3 or codes.shape[1] != books or not codes.numel() or codes.is_floating_point():
+            got = f"{codes.dtype} of shape {tuple(codes.shape)}"
+            raise ValueError(f"codes are {got}; allowed are whole numbers, (batch, {books}, frames)")
+        if attention_mask is not None and attention_mask.shape != (len(codes), codes.shape[-1]):
+            got, allowed = tuple(attention_mask.shape), (len(codes), codes.shape[-1])
+            raise ValueError(f"attention_mask has shape {got}; allowed with these codes is {allowed}, (batch, frames)")
+        return codes, None if attention_mask is None else attention_mask.bool()
+
+    def embed(self, codes: Tensor, valid: Tensor | None) -> Tensor:
+        """Codes -> (batch, patches, tokens of a patch, code_embedding_size), frame by frame, in each by codebook."""
+        if valid is not None:
+            codes = codes.masked_fill(~valid[:, None], self.pad_code)
+        low, high = codes.aminmax()
+        if low < 0 or high > self.pad_code:  # it would be an entry of another codebook
+            raise ValueError(f"codes are from {low} to {high}; allowed are 0 to {self.mask_code - 1}")
+        per_patch = self.config.frames_per_patch
+        codes = F.pad(codes, (0, -codes.shape[-1] % per_patch), value=self.pad_code)
+        first_entry = torch.arange(codes.shape[1], device=codes.device) * (self.pad_code + 1)
+        entries = (codes + first_entry[:, None]).transpose(1, 2)  # (batch, frames, codebooks)
+        return self.embed_codes(entries).flatten(1, 2).unflatten(1, (-1, self.patch_tokens))
+
+    def per_patch(self, valid: Tensor) -> Tensor:
+        """Of a mask (batch, frames): how many frames each patch has, (batch, patches)."""
+        size = self.config.frames_per_patch
+        return F.pad(valid.long(), (0, -valid.shape[1] % size)).unflatten(1, (-1, size)).sum(-1)
+
+
+class MegaAudioFormerForMaskedLM(MegaAudioFormerPreTrainedModel):
+    """Pre-training: the local encoder fills in masked tokens of a patch, from the others and the global encoder."""
+
+    auto_classes = ("AutoModel", "AutoModelForMaskedLM")
+
+    def __init__(self, config: MegaAudioFormerConfig):
+        super().__init__(config)
+        self.model = MegaAudioFormerModel(config)
+        self.local_encoder = LocalEncoder(config, self.model.patch_tokens)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        codes: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        input_values: Tensor | None = None,
+        labels: Tensor | None = None,
+        **kwargs,
+    ) -> MegaAudioFormerOutput:
+        """As the base model's. `mask` makes codes and labels.
+
+        labels: (batch, codebooks, frames), the codes that were masked, and -100 where nothing is asked. The logits are
+            then those of the tokens asked for alone, frame after frame: of `labels.transpose(1, 2)` where not -100.
+        """
+        codes, valid = self.model.tokens(codes, attention_mask, input_values)
+        if labels is not None and labels.shape != codes.shape:
+            raise ValueError(
+                f"labels have shape {tuple(labels.shape)}; allowed is that of the codes, {tuple(codes.shape)}"
+            )
+        heard = self.model(codes, valid, **kwargs)
+        wanted = (torch.zeros_like(codes) if labels is None else labels).transpose(1, 2)  # frame by frame
+        asked = F.pad(wanted != IGNORED, (0, 0, 0, -wanted.shape[1] % self.config.frames_per_patch))
+        asked = asked.flatten(1).unflatten(1, (-1, self.model.patch_tokens))
+        logits = self.local_encoder(self.model.embed(codes, valid), heard.last_hidden_state, asked)
+        loss = None if labels is None else F.cross_entropy(logits.float(), wanted[wanted != IGNORED])
+        if labels is None:
+            logits = logits.unflatten(0, wanted.shape).transpose(1, 2)
+        return MegaAudioFormerOutput(
+            loss=loss, logits=logits, hidden_states=heard.hidden_states, attentions=heard.attentions
+        )
+
+    def mask(self, codes: Tensor, attention_mask: Tensor | None = None, **options: Any) -> tuple[Tensor, Tensor]:
+        """Masked codes and labels for `forward`, (batch, codebooks, frames) each; options: see `masked`."""
+        return masked(codes, attention_mask, self.config, **options)
+
+
+class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
+    """Fine-tuning: one linear layer on the mean of the global encoder's answer over the frames that are there."""
+
+    def __init__(self, config: MegaAudioFormerConfig):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.model = MegaAudioFormerModel(config)
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        codes: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        input_values: Tensor | None = None,
+        labels: Tensor | None = None,
+        **kwargs,
+    ) -> MegaAudioFormerOutput:
+        """As the base model's.
+
+        labels: (batch,) class indices, or (batch, num_labels) of 0 and 1 where several labels may hold.
+        """
+        codes, valid = self.model.tokens(codes, attention_mask, input_values)
+        heard = self.model(codes, valid, **kwargs)
+        frames = self.model.per_patch(codes.new_ones(len(codes), codes.shape[-1]) if valid is None else valid)
+        shares = (frames / frames.sum(1, keepdim=True).clamp(min=1)).to(heard.last_hidden_state.dtype)
+        pooled = torch.einsum("bp,bph->bh", shares, heard.last_hidden_state)
+        logits = self.classifier(self.dropout(pooled))
+        if not self.training:
+            logits = logits / self.config.temperature
+        loss = None if labels is None else self.loss_function(labels, logits, self.config)
+        return MegaAudioFormerOutput(
+            loss=loss, logits=logits, hidden_states=heard.hidden_states, attentions=heard.attentions
+        )
+
+    # What it says
+
+    def predict(self, audio: Any = None, *, codes: Any = None, **options: Any) -> dict[str, Any] | list[dict[str, Any]]:
+        """As `MusicModel.predict`; also hears codes, without any sound.
+
+        `audio` may be an `.ecdc` file of the model's codec, in any form but an array. `codes` are whole numbers
+        (codebooks, frames), or (batch, codebooks, frames) or a list, for which a list is answered; codebooks beyond the
+        model's are left out. Durations are then by the codec's frame rate, and silence is not recognised.
+        """
+        if (audio is None) == (codes is None):
+            raise ValueError("give either a recording or codes=, one of the two")
+        return super().predict(audio if codes is None else as_sources(codes, self.config), **options)
+
+    def _split(self, source: Any, sampling_rate: float | None) -> Iterator[Window]:
+        frames = source if isinstance(source, Codes) else open_ecdc(source, self.config)
+        if frames is None:
+            yield from super()._split(source, sampling_rate)
+            return
+        rate, books = self.config.frame_rate, self.config.num_codebooks
+        for start, stop, new in spans(frames.num_frames, round(self.config.window_seconds * rate)):
+            window = Window(frames.read(start, stop)[:books].astype(np.int64), start / rate, stop / rate, new / rate)
+            self._check_long_enough(window, source)
+            yield window
+
+    def _read(self, heard: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """Windows of sound (samples,) or codes (codebooks, frames); the first are encoded one by one."""
+        codes, mask = padded([self._codes(window) for window in heard])
+        return unbatch(self.readings(self(codes, mask)))
+
+    def _codes(self, window: np.ndarray) -> Tensor:
+        heard = torch.from_numpy(window).to(self.device)
+        return heard if window.ndim == 2 else self.model.codec.tokens(heard[None])[0][0]
+
+    def readings(self, outputs: MegaAudioFormerOutput) -> dict[str, Tensor]:
+        logits = outputs.logits.float()
+        many = self.config.problem_type == "multi_label_classification"
+        return {"probabilities": logits.sigmoid() if many else logits.softmax(-1)}
+
+    def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
+        shares = [round(float(share), 7) for share in reading["probabilities"]]  # what follows differs between batches
+        probabilities = dict(zip(self.config.labels, shares, strict=True))
+        predicted = max(probabilities, key=probabilities.get)
+        return {
+            "predicted_label": predicted,
+            "confidence": probabilities[predicted],
+            "uncertain": not probabilities[predicted] >= self.config.abstain_below,
+            "probabilities": probabilities,
+        }
+
+    # What the answer rests on
+
+    def explain(self, audio: Any, *, sampling_rate: int | None = None) -> dict[str, Any]:
+        """The answer with what it rests on: `heat`, for each second by how much the leading label's logit falls when
+        that second is not heard. One recording, sound or `.ecdc`; raises AudioError.
+        """
+        hearing, heat = Hearing(describe(audio)), []
+        with self._listening():
+            for window in self._split(audio, sampling_rate):
+                codes = self._codes(window.samples)[None]
+                output = self(codes)
+                hearing.add(window, unbatch(self.readings(output))[0])
+                heat += self._heat(window, codes, output.logits[0])
+        return {**self._answer(hearing, timeline=False), "heat": heat}
+
+    def _heat(self, window: Window, codes: Tensor, logits: Tensor) -> list[dict[str, Any]]:
+        leader, frames = int(logits.argmax()), codes.shape[-1]
+        rate = frames / (window.end_seconds - window.start_seconds)
+        second = round(HEAT_SECONDS * self.config.frame_rate)
+        left_out = torch.arange(frames, device=codes.device) // second
+        mask = left_out != torch.arange(-(-frames // second), device=codes.device)[:, None]
+        falls = logits[leader] - self(codes.expand(len(mask), -1, -1), mask).logits[:, leader]
+        return [
+            {
+                "start_seconds": round(window.start_seconds + part * second / rate, 3),
+                "end_seconds": round(min(window.start_seconds + (part + 1) * second / rate, window.end_seconds), 3),
+                "label": self.config.labels[leader],
+                "heat": fall,
+            }
+            for part, fall in enumerate(falls.tolist())
+        ]

@@ -1,0 +1,613 @@
+"""Mega-AudioFormer: sizes and parts by hand and against Llama's, masking, what is learned, padding, codes and files."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from huggingface_hub.errors import StrictDataclassError
+from pocket_codec import HOP, RATE, SIZES, noise, random_codes, tiny, tiny_codec, tiny_config
+from transformers import LlamaConfig
+from transformers.models.llama.modeling_llama import (
+    LlamaDecoderLayer,
+    LlamaRMSNorm,
+    LlamaRotaryEmbedding,
+    apply_rotary_pos_emb,
+)
+
+import linernotes
+from linernotes.hub_upload.asking import sound
+from linernotes.hub_upload.clean import SECONDS, ask, differences
+from linernotes.modeling.audio import AudioError
+from linernotes.modeling.codec import IGNORED, CodecEncoder
+from linernotes.modeling.codec_transformer import (
+    LocalEncoder,
+    RMSNorm,
+    TransformerEncoder,
+    TransformerLayer,
+    rotary_angles,
+    rotated,
+)
+from linernotes.modeling.configuration_mega_audioformer import MegaAudioFormerConfig
+from linernotes.modeling.ecdc import write_ecdc
+from linernotes.modeling.modeling_mega_audioformer import (
+    MegaAudioFormerForAudioClassification as Classifier,
+)
+from linernotes.modeling.modeling_mega_audioformer import (
+    MegaAudioFormerForMaskedLM as MaskedLM,
+)
+from linernotes.modeling.modeling_mega_audioformer import (
+    MegaAudioFormerModel as Base,
+)
+
+RATES = pytest.mark.parametrize(("bandwidth", "books"), [(1.5, 2), (12.0, 16)], ids=["1.5 kbit/s", "12 kbit/s"])
+
+
+def prefix_mask(*lengths: int) -> torch.Tensor:
+    return torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+
+
+def ecdc(codes: torch.Tensor, num_samples: int, codec_name: str = "encodec_24khz") -> bytes:
+    file = io.BytesIO()
+    write_ecdc(file, codes.numpy(), codec_name=codec_name, num_samples=num_samples)
+    return file.getvalue()
+
+
+# Sizes
+
+
+@RATES
+def test_sizes_are_those_of_the_stated_layers(bandwidth, books):
+    with torch.device("meta"):
+        model = MaskedLM(MegaAudioFormerConfig(bandwidth_kbps=bandwidth))
+    size = {name: sum(p.numel() for p in part.parameters()) for name, part in model.model.named_children()}
+    assert size["codec"] == 7_425_792  # the encoder of facebook/encodec_24khz, and no decoder
+    layer = 4 * 512**2 + 3 * 512 * 1376 + 2 * 512
+    assert size["encoder"] == 8 * layer + 512 == 25_305_600
+    assert size["embed_codes"] == books * (1024 + 2) * 64  # a code, hidden, behind the end
+    assert size["pack"] == books * 64 * 512
+    local = 2 * (4 * 256**2 + 3 * 256 * 688 + 2 * 256) + 256
+    heads, condition = books * 256 * 1024, 512 * books * 256
+    assert sum(p.numel() for p in model.local_encoder.parameters()) == local + heads + condition + 64 * 256
+    assert model.model.codec.quantizer.layers[0].codebook.embed.shape == (1024, 128)
+    assert len(model.model.codec.quantizer.layers) == model.config.num_codebooks == books
+    assert model.config.frame_rate == 75
+
+
+@RATES
+def test_a_position_is_a_frame_or_several(bandwidth, books):
+    codes = random_codes(2, books, 31)
+    for per_patch, positions in ((1, 31), (4, 8)):
+        model = tiny(Base, bandwidth, frames_per_patch=per_patch)
+        assert model(codes).last_hidden_state.shape == (2, positions, 32)
+        logits = tiny(MaskedLM, bandwidth, frames_per_patch=per_patch)(codes).logits
+        assert logits.shape == (2, books, 31, 1024)
+    assert tiny(Classifier, bandwidth)(codes).logits.shape == (2, 10)
+
+
+def test_the_codes_of_a_frame_are_joined_by_codebook():
+    model, codes = tiny(Base, frames_per_patch=2), random_codes(1, 2, 4)
+    (first, _), table = model.embed(codes, None)[0], model.embed_codes.weight
+    expected = [
+        table[codes[0, 0, 0]],
+        table[1026 + codes[0, 1, 0]],
+        table[codes[0, 0, 1]],
+        table[1026 + codes[0, 1, 1]],
+    ]
+    assert torch.equal(first, torch.stack(expected))
+
+
+# The parts, against transformers' Llama with the same weights
+
+
+def llama(**options) -> LlamaConfig:
+    return LlamaConfig(hidden_size=32, num_attention_heads=2, num_key_value_heads=2, intermediate_size=48, **options)
+
+
+def test_positions_are_turned_as_in_llama():
+    query, key = torch.randn(2, 3, 2, 10, 16)
+    ours = rotary_angles(10, 16, 10_000.0, like=query)
+    theirs = LlamaRotaryEmbedding(llama())(query, torch.arange(10)[None])
+    for turned, expected in zip(
+        (rotated(query, ours), rotated(key, ours)), apply_rotary_pos_emb(query, key, *theirs), strict=True
+    ):
+        assert torch.allclose(turned, expected, atol=1e-6)
+
+
+def test_products_of_turned_vectors_depend_on_distance_alone():
+    query, key = torch.randn(2, 1, 16, dtype=torch.float64)
+    angles = rotary_angles(200, 16, 10_000.0, like=query.double())
+    queries, keys = (rotated(vector.expand(200, -1), angles) for vector in (query, key))
+    products = queries @ keys.T
+    for distance in (-150, -3, 0, 1, 42):
+        along = products.diagonal(distance)
+        assert torch.allclose(along, along[0].expand_as(along), atol=1e-5)
+    assert products[0].std() > 0.1
+
+
+def test_the_norm_is_llama_s():
+    ours, theirs, values = RMSNorm(32, 1e-5), LlamaRMSNorm(32, 1e-5), 7 * torch.randn(3, 32)
+    torch.nn.init.normal_(ours.weight)
+    theirs.load_state_dict(ours.state_dict())
+    assert torch.allclose(ours(values), theirs(values))
+    assert torch.equal(ours.bfloat16()(values.bfloat16()), theirs.bfloat16()(values.bfloat16()))
+
+
+def test_a_layer_is_llama_s_without_the_causal_mask():
+    config = tiny_config(attention_dropout=0.0)
+    config._attn_implementation = "eager"
+    ours, theirs = TransformerLayer(config, 32, 2, 48).eval(), LlamaDecoderLayer(llama(attn_implementation="eager"), 0)
+    names = {"attention_norm": "input_layernorm", "feed_forward_norm": "post_attention_layernorm"}
+    names |= {"attention": "self_attn", "feed_forward": "mlp"}
+    weights = {}
+    for name, value in ours.state_dict().items():
+        part, rest = name.split(".", 1)
+        weights[f"{names[part]}.{rest}"] = value
+    theirs.load_state_dict(weights)
+    values = torch.randn(2, 9, 32)
+    angles = rotary_angles(9, 16, 10_000.0, like=values)
+    expected = theirs(values, position_embeddings=tuple(angle[None] for angle in angles))
+    assert torch.allclose(ours(values, None, angles), expected, atol=1e-6)
+
+
+def test_heads_that_cannot_be_turned_are_refused():
+    with pytest.raises(ValueError, match=r"2 heads in a hidden size of 30; rotary .* multiple of 4"):
+        TransformerEncoder(tiny_config(), 30, 1, 2, 48)
+
+
+# Masking
+
+
+@pytest.mark.parametrize("unit", ["token", "frame", "span"])
+@RATES
+def test_a_quarter_is_hidden(unit, bandwidth, books):
+    codes, mask = random_codes(3, books, 400), prefix_mask(400, 100, 237)
+    model = tiny(MaskedLM, bandwidth, mask_unit=unit)
+    hidden, labels = model.mask(codes, mask, generator=torch.Generator().manual_seed(1))
+    asked = labels != IGNORED
+    assert torch.equal(hidden == model.model.mask_code, asked)
+    assert torch.equal(labels[asked], codes[asked])
+    assert torch.equal(hidden[~asked], codes[~asked])
+    assert not (asked & ~mask[:, None]).any()
+    for row, length in zip(asked, (400, 100, 237), strict=True):
+        assert row.sum().item() == pytest.approx(length * books / 4, abs=books)
+    whole_frames = (asked.all(1) | ~asked.any(1)).all()
+    assert whole_frames == (unit != "token")
+    other, _ = model.mask(codes, mask, generator=torch.Generator().manual_seed(2))
+    assert not torch.equal(other, hidden)
+
+
+def test_spans_hide_frames_in_a_row():
+    model, codes = tiny(MaskedLM, mask_unit="span", mask_span_frames=10), random_codes(1, 2, 400)
+    asked = (model.mask(codes, generator=torch.Generator().manual_seed(0))[1] != IGNORED)[0, 0]
+    edges = asked.int().diff().abs().sum().item()
+    assert asked.sum() == 100
+    assert edges <= 2 * (100 / 10 + 2)  # ten or so whole spans, and two that the ends cut
+
+
+@pytest.mark.parametrize("options", [{"mask_share": 0.0}, {"mask_unit": "bar"}, {"mask_span_frames": 0}])
+def test_masks_that_mean_nothing_are_refused(options):
+    with pytest.raises(ValueError, match=r"allowed are a share between 0 and 1, token, frame, span, and 1 frame"):
+        tiny(MaskedLM, **options).mask(random_codes())
+
+
+# Pre-training
+
+
+@pytest.mark.parametrize("per_patch", [1, 4])
+@RATES
+def test_the_loss_is_over_what_is_hidden_and_nothing_else(bandwidth, books, per_patch):
+    model, codes = tiny(MaskedLM, bandwidth, frames_per_patch=per_patch), random_codes(2, books, 31)
+    hidden, labels = model.mask(codes, prefix_mask(31, 22))
+    with torch.no_grad():
+        asked, everywhere = model(hidden, prefix_mask(31, 22), labels=labels), model(hidden, prefix_mask(31, 22)).logits
+    wanted = labels.transpose(1, 2)
+    expected = everywhere.transpose(1, 2)[wanted != IGNORED]
+    assert torch.allclose(asked.logits, expected, atol=1e-5)
+    assert asked.loss.item() == pytest.approx(F.cross_entropy(expected, wanted[wanted != IGNORED]).item(), abs=1e-5)
+    one = labels.clone()
+    one[one != IGNORED] = torch.where(torch.arange((one != IGNORED).sum()) == 3, one[one != IGNORED], IGNORED)
+    assert len(model(hidden, prefix_mask(31, 22), labels=one).logits) == 1
+
+
+def test_a_hidden_token_is_heard_by_neither_encoder():
+    model = tiny(MaskedLM)
+    codes = random_codes()
+    hidden, labels = model.mask(codes)
+    changed = torch.where(labels != IGNORED, (codes + 500) % 1024, codes)
+    rehidden = changed.masked_fill(labels != IGNORED, model.model.mask_code)
+    assert torch.equal(rehidden, hidden)
+    with torch.no_grad():
+        assert torch.equal(model(hidden).logits, model(rehidden).logits)
+
+
+def test_inside_a_patch_a_token_hears_the_others_and_its_global_vector():
+    """What the local encoder adds: a neighbour in the patch changes the answer though the global vector is the same."""
+    torch.manual_seed(0)
+    local = LocalEncoder(tiny_config(12.0), 16).eval()
+    embedded, heard, asked = torch.randn(1, 2, 16, 8), torch.randn(1, 2, 32), torch.ones(1, 2, 16, dtype=torch.bool)
+    other_token, other_vector = embedded.clone(), heard.clone()
+    other_token[0, 0, 5] += 1
+    other_vector[0, 1] += 1
+    with torch.no_grad():
+        plain, by_token, by_vector = (
+            local(*inputs, asked).unflatten(0, (2, 16))
+            for inputs in ((embedded, heard), (other_token, heard), (embedded, other_vector))
+        )
+    assert ((by_token - plain)[0].abs().amax(-1) > 1e-6).all()
+    assert torch.allclose(by_token[1], plain[1], atol=1e-6)
+    assert ((by_vector - plain)[1].abs().amax(-1) > 1e-6).all()
+    assert torch.allclose(by_vector[0], plain[0], atol=1e-6)
+
+
+def test_a_tiny_model_learns_to_copy():
+    """The second codebook repeats the first, and every frame the one before it: what is hidden can be known."""
+    torch.manual_seed(0)
+    options = {"mask_unit": "token", "dropout": 0.0, "code_embedding_size": 16, "local_hidden_size": 32}
+    model = tiny(MaskedLM, **options).train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+
+    def step() -> tuple[torch.Tensor, float]:
+        codes = torch.randint(16, (16, 1, 1)).expand(-1, 2, 12)
+        hidden, labels = model.mask(codes)
+        output = model(hidden, labels=labels)
+        wanted = labels.transpose(1, 2)
+        return output.loss, (output.logits.argmax(-1) == wanted[wanted != IGNORED]).float().mean().item()
+
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss, share = step()
+        loss.backward()
+        optimizer.step()
+    assert share > 0.95
+    assert loss.item() < 0.3
+
+
+def test_labels_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"labels have shape \(2, 75\); allowed is that of the codes, \(2, 2, 75\)"):
+        tiny(MaskedLM)(random_codes(), labels=torch.zeros(2, 75, dtype=torch.long))
+
+
+# From pre-training to fine-tuning
+
+
+def test_the_classifier_takes_over_all_but_the_local_encoder(tmp_path):
+    pretrained = tiny(MaskedLM)
+    pretrained.save_pretrained(tmp_path)
+    classifier, info = Classifier.from_pretrained(tmp_path, output_loading_info=True)
+    assert sorted(info["missing_keys"]) == ["classifier.bias", "classifier.weight"]
+    assert not info["unexpected_keys"]
+    assert not info["mismatched_keys"]
+    expected = pretrained.model.state_dict()
+    assert classifier.model.state_dict().keys() == expected.keys()
+    for name, weights in classifier.model.state_dict().items():
+        assert torch.equal(weights, expected[name]), name
+    assert not [name for name, _ in classifier.named_parameters() if "local_encoder" in name]
+    with pytest.raises(ValueError, match=r"2 weights were not in the checkpoint and are random, 'classifier.bias'"):
+        classifier.predict(codes=random_codes())
+    base, info = Base.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    with torch.no_grad():
+        assert torch.equal(base(random_codes()).last_hidden_state, pretrained.model(random_codes()).last_hidden_state)
+
+
+@pytest.mark.parametrize("model_class", [Classifier, MaskedLM])
+def test_all_but_the_codec_learns(model_class):
+    model, codes = tiny(model_class).train(), random_codes()
+    labels = torch.tensor([1, 3]) if model_class is Classifier else codes
+    hidden = codes if model_class is Classifier else model.mask(codes)[0]
+    model(hidden, labels=labels).loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad == (parameter.grad is not None) == ("codec" not in name), name
+
+
+def test_a_model_that_only_pre_trains_says_so():
+    with pytest.raises(NotImplementedError, match=r"MaskedLM answers no question; MegaAudioFormerForAudioCl"):
+        tiny(MaskedLM).predict(noise(2), sampling_rate=RATE)
+
+
+# Padding, company, order
+
+
+@pytest.mark.parametrize("per_patch", [1, 4])
+@RATES
+def test_padding_and_company_change_no_answer(bandwidth, books, per_patch):
+    codes, lengths = random_codes(3, books, 60), (60, 13, 30)
+    mask = prefix_mask(*lengths)
+    for model_class in (Classifier, MaskedLM):
+        model = tiny(model_class, bandwidth, frames_per_patch=per_patch)
+        with torch.no_grad():
+            together = model(codes, mask).logits
+            for row, length in enumerate(lengths):
+                alone = model(codes[row : row + 1, :, :length]).logits[0]
+                same = together[row] if model_class is Classifier else together[row, :, :length]
+                assert torch.allclose(same, alone, atol=1e-5)
+            junk = torch.where(mask[:, None], codes, torch.tensor(-7))
+            assert torch.equal(model(junk, mask).logits, together)
+
+
+def test_sound_is_padded_without_being_heard():
+    model, recordings = tiny(Classifier), [noise(seconds, seed=seed) for seed, seconds in enumerate((3.0, 1.1234, 2.5))]
+    extractor, options = model.feature_extractor, {"sampling_rate": RATE, "return_tensors": "pt"}
+    with torch.no_grad():
+        together = model(**rename(extractor(recordings, padding=True, **options)))
+        for row, samples in enumerate(recordings):
+            alone = model(**rename(extractor(samples, **options)))
+            assert torch.allclose(together.logits[row], alone.logits[0], atol=1e-6)
+    assert (together.logits[0] - together.logits[1]).abs().max() > 1e-4
+
+
+def rename(inputs) -> dict[str, torch.Tensor]:
+    return {name: inputs[name] for name in ("input_values", "attention_mask")}
+
+
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_the_order_of_frames_matters(implementation):
+    model, codes = tiny(Classifier), random_codes(1)
+    model.set_attn_implementation(implementation)
+    with torch.no_grad():
+        forwards, backwards = model(codes).logits, model(codes.flip(-1)).logits
+    assert (forwards - backwards).abs().max() > 1e-5
+
+
+def test_half_precision_answers_nearly_the_same():
+    codes = random_codes()
+    exact = tiny(Classifier).predict(codes=codes)
+    for answer, expected in zip(tiny(Classifier).bfloat16().predict(codes=codes), exact, strict=True):
+        assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=0.02)
+
+
+# The codec
+
+
+@RATES
+@pytest.mark.parametrize("normalize", [False, True])
+@torch.no_grad()  # with gradients torch computes an LSTM by other sums, and a code near the edge of two may differ
+def test_codes_are_those_of_transformers_codec(bandwidth, books, normalize, tmp_path):
+    codec = tiny_codec(normalize=normalize)
+    codec.save_pretrained(tmp_path / "tiny_codec")
+    model = Base.from_codec(tmp_path / "tiny_codec", bandwidth_kbps=bandwidth, **SIZES).eval()
+    assert model.config.codec_name == "tiny_codec"
+    recordings = [noise(seconds, seed=seed) for seed, seconds in enumerate((1.0, 0.5, 0.777))]
+    values = torch.zeros(3, RATE)
+    for row, samples in enumerate(recordings):
+        values[row, : len(samples)] = torch.from_numpy(samples)
+    codes, valid = model.codec.tokens(values, prefix_mask(*map(len, recordings)))
+    for row, samples in enumerate(recordings):
+        expected = codec.encode(torch.from_numpy(samples)[None, None], bandwidth=bandwidth).audio_codes[0, 0]
+        assert expected.shape == (books, -(-len(samples) // HOP))
+        assert torch.equal(codes[row, :, : expected.shape[1]], expected)
+        assert valid[row].sum() == expected.shape[1]
+    assert len(codes[0, 0].unique()) > 20
+
+
+@torch.no_grad()
+def test_a_higher_bit_rate_begins_with_the_codes_of_a_lower_one():
+    sample, codec = torch.from_numpy(noise(1.0))[None, None], tiny_codec()
+    low, high = (codec.encode(sample, bandwidth=bandwidth).audio_codes[0, 0] for bandwidth in (1.5, 12.0))
+    assert torch.equal(high[:2], low)
+
+
+def test_a_codec_without_the_codebooks_asked_for_is_refused(tmp_path):
+    tiny_codec(target_bandwidths=[1.5]).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"lacks quantizer.*embed.* 14 in all; bandwidth_kbps is 12.0: choose"):
+        Base.from_codec(tmp_path, bandwidth_kbps=12.0, **SIZES)
+
+
+def test_a_codec_that_is_not_one_sequence_of_mono_frames_is_refused():
+    for options in ({"audio_channels": 2}, {"chunk_length_s": 1.0, "overlap": 0.01}):
+        with pytest.raises(ValueError, match=r"a codec of . channels and chunks of .*; allowed is mono without chunks"):
+            Base(tiny_config(codec_config={"num_filters": 4, **options}))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"codec_config": {"model_type": "dac"}}, "codec_config is a 'dac'; allowed is 'encodec'"),
+        ({"codec_config": {"sampling_rate": 48_000}}, "sampling_rate is 24000, the codec's 48000 Hz"),
+        ({"problem_type": "regression"}, "problem_type is 'regression'; allowed are single_label"),
+    ],
+)
+def test_configs_that_mean_nothing_are_refused(options, message):
+    with pytest.raises((ValueError, StrictDataclassError), match=message):
+        MegaAudioFormerConfig(**options)
+
+
+@pytest.mark.parametrize("bandwidth", [1.6, 0.5])
+def test_a_bandwidth_between_two_numbers_of_codebooks_is_refused(bandwidth):
+    with pytest.raises(ValueError, match=f"bandwidth_kbps is {bandwidth}; allowed are whole multiples of 0.75"):
+        Base(tiny_config(bandwidth))
+
+
+# What the forward pass refuses
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "give either codes or input_values, one of the two"),
+        ({"codes": random_codes(), "input_values": torch.zeros(2, RATE)}, "one of the two"),
+        (
+            {"codes": random_codes(books=3)},
+            r"int64 of shape \(2, 3, 75\); allowed are whole numbers, \(batch, 2, fr",
+        ),
+        ({"codes": torch.zeros(2, 2, 75)}, r"float32 of shape"),
+        ({"codes": random_codes()[0]}, r"of shape \(2, 75\)"),
+        ({"codes": random_codes() + 500}, r"codes are from 5\d\d to 1\d\d\d; allowed are 0 to 1023"),
+        (
+            {"codes": random_codes(), "attention_mask": prefix_mask(RATE, RATE)},
+            r"attention_mask has shape \(2, 24000\); allowed with these codes is \(2, 75\), \(batch, frames\)",
+        ),
+        ({"input_values": torch.zeros(2, 1, 9)}, r"input_values have shape \(2, 1, 9\); allowed is \(batch, samples\)"),
+        (
+            {"input_values": torch.zeros(2, 9), "attention_mask": prefix_mask(9, 0)},
+            r"recordings of \[9, 0\] samples; each must have one or more",
+        ),
+    ],
+)
+def test_inputs_that_are_no_codes_are_refused(inputs, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(Classifier)(**inputs)
+
+
+# What it says
+
+
+def test_sound_codes_and_ecdc_files_are_answered_alike(tmp_path):
+    model, samples = tiny(Classifier), noise(7.3)
+    codes = model.model.codec.tokens(torch.from_numpy(samples)[None])[0]
+    (tmp_path / "song.ecdc").write_bytes(ecdc(codes[0], len(samples)))
+    from_sound = model.predict(samples, sampling_rate=RATE)
+    (from_codes,) = model.predict(codes=codes)
+    from_file = model.predict(tmp_path / "song.ecdc")
+    assert from_codes == from_file
+    assert from_codes["probabilities"] == from_sound["probabilities"]
+    assert from_sound["duration_seconds"] == 7.3
+    assert from_codes["duration_seconds"] == from_codes["heard_seconds"] == round(codes.shape[-1] / 75, 3)
+    assert list(from_sound) == [
+        "model", "predicted_label", "confidence", "uncertain", "probabilities", "duration_seconds", "heard_seconds",
+        "warnings",
+    ]  # fmt: skip
+
+
+def test_files_and_sounds_are_answered_together_and_bad_ones_recorded(tmp_path):
+    model, codes = tiny(Classifier), random_codes(1, 8, 1200)[0]
+    (tmp_path / "cut.ecdc").write_bytes(ecdc(codes, 1200 * HOP)[:-5])
+    sources = [ecdc(codes, 1200 * HOP), tmp_path / "cut.ecdc", {"array": noise(12), "sampling_rate": RATE}]
+    whole, cut, heard = model.predict(sources, errors="record", timeline=True, batch_size=3)
+    assert cut["error"]["code"] == "truncated"
+    assert cut["error"]["path"].endswith("cut.ecdc")
+    spans = [(part["start_seconds"], part["end_seconds"]) for part in whole["timeline"]]
+    assert spans == [(0, 10), (6, 16)]
+    assert heard["duration_seconds"] == 12
+    assert whole == model.predict(codes=codes, timeline=True)  # codebooks beyond the model's are left out
+    with pytest.raises(AudioError, match="bytes more than it holds"):
+        model.predict(tmp_path / "cut.ecdc")
+
+
+def test_predict_is_the_same_alone_and_in_a_batch():
+    model = tiny(Classifier)
+    recordings = [noise(seconds, seed=seed) for seed, seconds in enumerate((23.4, 1.3, 10.0))]
+    together = model.predict(recordings, sampling_rate=RATE, batch_size=4)
+    for samples, answer in zip(recordings, together, strict=True):
+        alone = model.predict(samples, sampling_rate=RATE, batch_size=1)
+        assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-6)
+        assert answer["heard_seconds"] == answer["duration_seconds"] == len(samples) / RATE
+
+
+def test_codes_come_one_in_a_batch_or_in_a_list():
+    model, codes = tiny(Classifier), random_codes(2, 2, 150)
+    one = model.predict(codes=codes[0])
+    assert one["duration_seconds"] == 2
+    for form in (codes, codes.numpy(), codes.int(), list(codes), [codes[0].numpy(), codes[1]]):
+        first, second = model.predict(codes=form)
+        assert first["probabilities"] == pytest.approx(one["probabilities"], abs=1e-6)
+        assert second["predicted_label"] == model.predict(codes=codes[1])["predicted_label"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "give either a recording or codes="),
+        ({"audio": "song.wav", "codes": random_codes()}, "one of the two"),
+        ({"codes": random_codes(books=1)}, r"codes are int64 of shape \(1, 75\); allowed are .*\(2 codebooks or more"),
+        ({"codes": np.zeros((2, 75))}, "codes are float64"),
+        ({"codes": np.zeros((1, 2, 0), int)}, r"shape \(2, 0\)"),
+        ({"codes": random_codes() - 500}, r"codes are from -\d+ to \d+; allowed are 0 to 1023"),
+        ({"codes": random_codes(frames=20)}, r"0.27 s of audio; at least 1 s are needed"),
+    ],
+)
+def test_what_is_no_recording_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(Classifier).predict(**options)
+
+
+def test_the_temperature_is_in_the_logits_when_it_answers_and_not_when_it_learns():
+    model, codes = tiny(Classifier), random_codes()
+    plain = model(codes).logits
+    model.config.temperature = 2.0
+    assert torch.allclose(model(codes).logits, plain / 2)
+    model.training = True  # itself, and no dropout below it
+    assert torch.allclose(model(codes).logits, plain)
+
+
+def test_several_labels_may_hold():
+    model, codes = tiny(Classifier, problem_type="multi_label_classification"), random_codes()
+    logits = model(codes).logits
+    labels = (torch.rand(2, 10) > 0.5).float()
+    assert torch.allclose(model(codes, labels=labels).loss, F.binary_cross_entropy_with_logits(logits, labels))
+    said = model.predict(codes=codes[0])["probabilities"]
+    assert list(said.values()) == pytest.approx(logits[0].sigmoid().tolist(), abs=1e-6)
+
+
+def test_silence_and_doubt_are_said():
+    model = tiny(Classifier, abstain_below=0.99)
+    answer = model.predict(np.zeros(2 * RATE, np.float32), sampling_rate=RATE)
+    assert answer["uncertain"] is True
+    assert "silent" in answer["warnings"][0]
+    assert model.predict(codes=random_codes(1, 2, 750)[0])["uncertain"] is True
+    for codes in (random_codes(1, 2, 750)[0], np.zeros((2, 750), int)):  # codes do not show that they are of silence
+        assert model.predict(codes=codes)["warnings"] == []
+
+
+# What the answer rests on
+
+
+def test_the_heat_of_a_second_is_what_the_answer_loses_without_it():
+    model, codes = tiny(Classifier), random_codes(1, 2, 260)
+    found = model.explain(ecdc(codes[0], 260 * HOP))
+    places = [(part["start_seconds"], part["end_seconds"]) for part in found["heat"]]
+    assert places == [(0, 1), (1, 2), (2, 3), (3, 3.467)]
+    leader = model.config.labels.index(found["predicted_label"])
+    mask = torch.ones(1, 260)
+    mask[0, 75:150] = 0
+    with torch.no_grad():
+        fall = (model(codes).logits - model(codes, mask).logits)[0, leader].item()
+    assert found["heat"][1]["heat"] == pytest.approx(fall, abs=1e-6)
+    assert found["heat"][1]["label"] == found["predicted_label"]
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_every_window_of_a_long_recording_is_explained():
+    found = tiny(Classifier).explain(noise(23.5), sampling_rate=RATE)
+    assert found["heat"][-1]["end_seconds"] == 23.5
+    assert len(found["heat"]) == 30
+    assert all(np.isfinite(part["heat"]) for part in found["heat"])
+    (only,) = tiny(Classifier).explain(noise(1.0), sampling_rate=RATE)["heat"]
+    assert np.isfinite(only["heat"])
+
+
+# Folders
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("mega") / "tiny-former"
+    tiny(Classifier, temperature=0.7, model_name="tiny-former").save_pretrained(place)
+    return place
+
+
+@pytest.mark.slow
+def test_a_folder_answers_alike_without_this_package(folder):
+    found, model = ask(folder), linernotes.load(folder)
+    here = model.predict(sound(SECONDS, RATE), sampling_rate=RATE)
+    assert found["missing_keys"] == found["unexpected_keys"] == found["imported"] == []
+    assert not differences(here, found["predict"])
+    assert found["classifier"] == pytest.approx(here["probabilities"], abs=1e-6)
+    assert found["pipeline"] == pytest.approx(here["probabilities"], abs=1e-6)
+
+
+def test_a_folder_holds_its_codec_names_no_place_and_saves_the_same_again(folder, tmp_path):
+    written = (folder / "config.json").read_text()
+    assert "_name_or_path" not in written
+    assert json.loads(written)["codec_config"]["num_filters"] == 4
+    model = linernotes.load(folder)
+    assert isinstance(model.model.codec, CodecEncoder)
+    assert not hasattr(model.model.codec, "decoder")
+    assert model.model.codec.quantizer.layers[1].codebook.embed.std() > 0
+    assert not any(parameter.requires_grad for parameter in model.model.codec.parameters())
+    model.save_pretrained(tmp_path)
+    assert (tmp_path / "config.json").read_text() == written
+    assert {file.name for file in tmp_path.iterdir()} == {file.name for file in folder.iterdir()}
