@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from linernotes.modeling.music_model import MusicModel
 
-INPUTS = ("input_values", "attention_mask")
+MASK = "attention_mask"  # where a recording is shorter than the batch
 BREAKDOWNS = ("origin", "source", "novelty", "grouping", "tempo")  # columns of text that rows may have; None: nowhere
 COLUMNS = ("label", "labels", "group", "clip", *BREAKDOWNS)
 
@@ -24,7 +24,8 @@ def answer_rows(model: MusicModel, rows: Dataset, experiment: Any) -> dict[str, 
     model.eval()
     with torch.inference_mode():
         for batch in DataLoader(view, batch_size=experiment.training.eval_batch_size):
-            outputs = model(**{name: batch[name].to(model.device) for name in INPUTS if name in batch})
+            heard = {name: batch[name].to(model.device) for name in (model.main_input_name, MASK) if name in batch}
+            outputs = model(**heard)
             for name, tensor in {**model.readings(outputs), "logits": outputs.logits}.items():
                 if name != "probabilities":  # they are made of the logits, with what is fitted on these
                     answers.setdefault(name, []).extend(tensor.double().cpu().numpy().round(5).tolist())

@@ -24,7 +24,7 @@ SOFTEST = 1e-3  # mean absolute sample below which a recording's loss counts les
 
 @dataclass
 class CodecOutput(ModelOutput):
-    """`loss`, what it is made of (before weighting), the sound (batch, samples) and codes (batch, codebooks, frames)."""
+    """`loss`, what it is made of before weighting, the sound (batch, samples), codes (batch, codebooks, frames)."""
 
     loss: Tensor | None = None
     losses: dict[str, Tensor] | None = None
@@ -49,12 +49,8 @@ class EncodecForReconstruction(EncodecPreTrainedModel):
         """Says the sound (batch, samples) again, and by how much it fails. Lengths must be whole frames."""
         books = self._draw_books(len(input_values)).to(input_values.device)
         frames = self.codec.encoder(input_values[:, None]).transpose(1, 2)
-        if self.training and self.steps < self.free_steps:
-            said = Quantized(frames, torch.zeros(0), frames.new_zeros(()))
-        else:
-            said = quantized(self.codec.quantizer, frames, books, decay=self.decay, dead_below=self.dead_below)
+        said = quantized(self.codec.quantizer, frames, books, decay=self.decay, dead_below=self.dead_below)
         sound = self.codec.decoder(said.frames.transpose(1, 2))[:, 0]
-        self.steps += self.training
         level = input_values.abs().mean(1) + SOFTEST
         losses = {
             "wave": ((sound - input_values).abs().mean(1) / level).mean(),

@@ -2,10 +2,11 @@
 
     linernotes evaluate models/genre-moe --data-dir DATA
 
-The folder (or Hub id) is loaded by its Auto class, as a user would. Two kinds of results go into metrics.json: `test`,
-answers on the test split of what the folder learned from, and, where training cross-validated, `cross_validation`, the
-out-of-fold answers on real rows. Beside both stand plain baselines on the same rows. What is measured is the family's
-recipe's to say; every figure has n, a 95 % interval (bootstrap over groups) and the majority baseline.
+The folder (or Hub id) is loaded by its Auto class, as a user would. What goes into metrics.json: `test`, answers on the
+test split of what the folder learned from; what the recipe tests besides, by its own names; and, where training
+cross-validated, `cross_validation`, the out-of-fold answers on real rows. Beside the first and the last stand plain
+baselines on the same rows. What is measured is the family's recipe's to say; every figure has n, a 95 % interval
+(bootstrap over groups) and the majority baseline.
 """
 
 import json
@@ -68,6 +69,8 @@ def all_answers(model: Any, data: Data, experiment: Experiment, folder: Path) ->
         answers["test"] = experiment.recipe.answers.answer_rows(model, data.test, experiment)
         for name, probabilities in experiment.recipe.test_baselines(data, experiment).items():
             answers["test"][f"{BASELINE}{name}"] = probabilities.round(5).tolist()
+    for name, rows in data.others.items():
+        answers[name] = experiment.recipe.answers.answer_rows(model, rows, experiment)
     if (folder / "out_of_fold.json").is_file():
         answers["cross_validation"] = json.loads((folder / "out_of_fold.json").read_text())
     return answers

@@ -108,5 +108,5 @@ def _pass_on(block: EncodecResnetBlock) -> None:
 def _silence(lstm: nn.LSTM) -> None:
     """Its cells are given nothing to hold, so that it says nothing until it has learned to."""
     size = lstm.hidden_size
-    for name, parameter in lstm.named_parameters():
+    for parameter in lstm.parameters():
         parameter[2 * size : 3 * size].zero_()

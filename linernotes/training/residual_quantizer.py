@@ -1,9 +1,9 @@
 """How the codebooks of an EnCodec are learned: transformers' EncodecModel has them, but not their training.
 
-Each entry is the moving average of the frames that chose it; entries that nobody chooses take the place of a frame;
-gradients pass straight through. They start as clusters. Sources: van den Oord et al. 2017 (arXiv 1711.00937, appendix A.1: moving averages),
-Zeghidour et al. 2021 (SoundStream, arXiv 2107.03312: residual books, as many as a bit rate pays for, dead entries).
-Shapes: frames (batch, frames, codebook_dim), codes (batch, codebooks, frames).
+They start as clusters of frames. Then each entry is the moving average of the frames that chose it; entries that nobody
+chooses take the place of a frame; gradients pass straight through. Sources: van den Oord et al. 2017 (arXiv 1711.00937,
+appendix A.1: moving averages), Zeghidour et al. 2021 (SoundStream, arXiv 2107.03312: residual books, as many as a bit
+rate pays for, k-means, dead entries). Shapes: frames (batch, frames, codebook_dim), codes (batch, codebooks, frames).
 """
 
 from dataclasses import dataclass

@@ -12,13 +12,17 @@ BASELINE = "baseline: "  # before the name of a plain method that answered the s
 
 @dataclass(frozen=True)
 class Data:
-    """Rows by use, and where they come from. Cross-validation holds out groups of `crossed`, never of `uncrossed`."""
+    """Rows by use, and where they come from. Cross-validation holds out groups of `crossed`, never of `uncrossed`.
+
+    `others` are tested besides, each under its own name.
+    """
 
     train: Dataset
     validation: Dataset | None = None
     test: Dataset | None = None
     crossed: Dataset | None = None
     uncrossed: Dataset | None = None
+    others: dict[str, Dataset] = field(default_factory=dict)
     sources: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -14,7 +14,7 @@ from linernotes.training.asking import answer_rows
 class Doubling:
     """Says twice what it hears, where it is asked to listen."""
 
-    device = torch.device("cpu")
+    device, main_input_name = torch.device("cpu"), "input_values"
 
     def eval(self) -> None:
         self.asked = []

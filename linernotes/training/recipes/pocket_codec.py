@@ -79,7 +79,9 @@ def check(experiment: Any) -> None:
     if not 0 <= data.rendered_share < 1:
         raise ValueError(f"data.rendered_share is {data.rendered_share}; it is a share of 1")
     if crop_samples(experiment) < config.hop_length:
-        raise ValueError(f"data.crop_seconds is {data.crop_seconds}; it must hold a frame of {config.hop_length} samples")
+        raise ValueError(
+            f"data.crop_seconds is {data.crop_seconds}; it must hold a frame of {config.hop_length} samples"
+        )
 
 
 def crop_samples(experiment: Any) -> int:
