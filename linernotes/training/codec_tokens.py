@@ -182,7 +182,7 @@ def digest(facts: Any) -> str:
 
 
 def decoded(rows: Dataset, num_codebooks: int, all_codebooks: int) -> list[np.ndarray]:
-    """The first codebooks of each row, (num_codebooks, frames) int64: all at once, since Arrow lists are slow to read."""
+    """The first books of each row, (num_codebooks, frames) int64: all at once, since Arrow lists are slow to read."""
     columns = rows.with_format("numpy")["codes"]
     return [np.asarray(flat).reshape(all_codebooks, -1)[:num_codebooks].astype(np.int64) for flat in columns]
 

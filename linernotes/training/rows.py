@@ -62,5 +62,10 @@ def no_baselines(data: Data, experiment: Any) -> dict[str, Any]:
 def save_model(model: Any, folder: Path, experiment: Any) -> None:
     """For recipes whose trained model is what is published, in half precision where the training says so."""
     half = getattr(experiment.training, "half_precision", False)
-    state = {name: weight.half().contiguous() for name, weight in model.state_dict().items()} if half else None
-    model.save_pretrained(folder, state_dict=state)
+    model.save_pretrained(folder, state_dict=halved(model) if half else None)
+
+
+def halved(model: Any) -> dict[str, Any]:
+    """The weights in half precision; whole numbers (how a convolution is padded) stay what they are."""
+    state = {name: part.half() if part.is_floating_point() else part for name, part in model.state_dict().items()}
+    return {name: part.contiguous() for name, part in state.items()}

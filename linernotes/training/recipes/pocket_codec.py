@@ -24,6 +24,7 @@ from linernotes.training.residual_quantizer import start_from
 from linernotes.training.rows import (
     Data,
     find_folder,
+    halved,
     licences_of,
     one_learning_rate,
     unchanged_batches,
@@ -178,5 +179,5 @@ def save(model: Model, folder: Path, experiment: Any) -> None:
     """The codec alone, in half precision that loads as float32, and how its input is prepared."""
     codec = model.codec.half().float()
     codec.config.architectures = ["EncodecModel"]
-    codec.save_pretrained(folder, state_dict={name: part.half() for name, part in codec.state_dict().items()})
+    codec.save_pretrained(folder, state_dict=halved(codec))
     EncodecFeatureExtractor(feature_size=1, sampling_rate=codec.config.sampling_rate).save_pretrained(folder)
