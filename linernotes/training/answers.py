@@ -50,7 +50,7 @@ def probabilities_of(answer: dict[str, Any], config: Any) -> np.ndarray:
 
 
 def figures(answer: dict[str, Any], config: Any) -> dict[str, Any]:
-    """The figures of one set of answers; those of a cross-validation beside the baselines' on the same folds."""
+    """The figures of one set of answers, beside those of the baselines on the same rows."""
     labels = config.labels
     references = np.array([config.label2id[label] for label in answer["label"]])
     probabilities = probabilities_of(answer, config)
@@ -62,13 +62,13 @@ def figures(answer: dict[str, Any], config: Any) -> dict[str, Any]:
         measured["uncalibrated_ece"] = measure(
             references, torch.tensor(answer["logits"]).softmax(-1).numpy(), answer["group"], labels
         )["ece"]
-        measured["baselines"] = {
-            name.removeprefix(BASELINE): beside(
-                np.array(answer[name]), probabilities, references, answer["group"], labels
-            )
-            for name in answer
-            if name.startswith(BASELINE)
-        }
+    baselines = {
+        name.removeprefix(BASELINE): beside(np.array(answer[name]), probabilities, references, answer["group"], labels)
+        for name in answer
+        if name.startswith(BASELINE)
+    }
+    if baselines:
+        measured["baselines"] = baselines
     return measured
 
 

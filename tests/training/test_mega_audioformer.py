@@ -1,0 +1,190 @@
+"""Pre-training and fine-tuning on seconds of noise and tones: what is taken over, what is written, an exact resume."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from killing import train_and_kill
+from pocket_codec import RATE, SIZES, noise, tiny_codec
+from safetensors.torch import load_file
+
+import linernotes
+from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerForMaskedLM
+from linernotes.training.config import ConfigError, load_experiment
+from linernotes.training.evaluate import evaluate_folder
+from linernotes.training.recipes import mega_audioformer, mega_audioformer_pretraining
+from linernotes.training.train import train
+
+COMMON = f"""
+model: {{{", ".join(f"{name}: {value}" for name, value in SIZES.items())}, frames_per_patch: 3LABELS}}
+"""
+PRETRAINING = """
+family: mega_audioformer_pretraining
+name: pretraining-test
+data: {sets: [{name: clips}], codec: CODEC, crop_seconds: 0.6, validation_share: 0.3, codec_bandwidth_kbps: 6.0}
+training: {epochs: 3, batch_size: 4, learning_rate: 0.003, best_metric: null, patience: null}
+"""
+FINE_TUNING = """
+family: mega_audioformer
+name: fine-tuning-test
+data: {sets: [{name: clips}, {name: others, splits: {train: test}, evaluation: other}], codec: CODEC, seconds: 1.0,
+       codec_bandwidth_kbps: 6.0, level_db: [-22, -20], copies: 1, mask_share: 0.2}
+training: {epochs: 12, batch_size: 8, learning_rate: 0.01, encoder_learning_rate: 0.003, patience: null,
+           half_precision: true}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_codes(tmp_path_factory):
+    """Codes are kept in a folder of the test's own."""
+    import datasets
+
+    before = datasets.config.HF_DATASETS_CACHE
+    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
+    yield datasets.config.HF_DATASETS_CACHE
+    datasets.config.HF_DATASETS_CACHE = before
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> Path:
+    """Noise and tones of 1 s, eight groups; and two clips more of another set."""
+    folder = tmp_path_factory.mktemp("data")
+    times = np.arange(RATE) / RATE
+    for name, count in (("clips", 32), ("others", 4)):
+        (folder / name).mkdir()
+        with (folder / name / "metadata.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file_name", "label", "split", "group", "seconds"])
+            for number in range(count):
+                tone = 0.1 * np.sin(2 * np.pi * (200 + 40 * number) * times)
+                soundfile.write(folder / name / f"{number}.wav", tone if number % 2 else noise(1.0, number), RATE)
+                group = number // 4
+                split = "train" if group < 5 or name == "others" else ("validation", "test", "test")[group - 5]
+                writer.writerow([f"{number}.wav", ("noise", "tone")[number % 2], split, f"{name} {group}", 1.0])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("configs")
+    tiny_codec().save_pretrained(folder / "codec")
+    written = {}
+    for name, text in (("pretraining", PRETRAINING), ("fine_tuning", FINE_TUNING)):
+        model = COMMON.replace("LABELS", ", labels: [noise, tone]" if name == "fine_tuning" else "")
+        written[name] = folder / f"{name}.yaml"
+        written[name].write_text(text.replace("CODEC", str(folder / "codec")) + model)
+    return written
+
+
+@pytest.fixture(scope="module")
+def pretrained(configs, data_dir, tmp_path_factory) -> Path:
+    return train(configs["pretraining"], [data_dir], out=tmp_path_factory.mktemp("pretraining"))
+
+
+@pytest.fixture(scope="module")
+def tuned(configs, data_dir, pretrained, tmp_path_factory) -> Path:
+    overrides = [f"training.pretrained={pretrained}"]
+    return train(configs["fine_tuning"], [data_dir], overrides, tmp_path_factory.mktemp("fine_tuning"))
+
+
+def test_pre_training_starts_at_chance_and_learns(pretrained, configs, data_dir):
+    log = [json.loads(line) for line in (pretrained / "training_log.jsonl").read_text().splitlines()]
+    losses = [record["loss"] for record in log if "loss" in record]
+    assert losses[0] == pytest.approx(math.log(1024), abs=0.2)
+    assert losses[-1] < losses[0]
+    assert any("eval_loss" in record for record in log)
+    facts = json.loads((pretrained / "training.json").read_text())
+    rows = facts["data"][0]["rows"]
+    assert rows["train"] + rows["validation"] == 20, "validation and test clips of the set are not pre-trained on"
+
+
+def test_the_same_tokens_are_asked_for_in_every_validation(configs, data_dir):
+    experiment = load_experiment(configs["pretraining"])
+    rows = mega_audioformer_pretraining.load_data(experiment, [data_dir]).validation
+    first, second = (mega_audioformer_pretraining.plain_view(rows, experiment)[:] for _ in range(2))
+    assert torch.equal(torch.as_tensor(first["codes"]), torch.as_tensor(second["codes"]))
+    labels = torch.as_tensor(first["labels"])
+    assert (labels != -100).float().mean().item() == pytest.approx(0.25, abs=0.03)
+
+
+def test_fine_tuning_begins_with_what_pre_training_learned(configs, data_dir, pretrained):
+    overrides = [f"training.pretrained={pretrained}"]
+    model = mega_audioformer.create_model(load_experiment(configs["fine_tuning"], overrides), None)
+    learned = MegaAudioFormerForMaskedLM.from_pretrained(pretrained).model.state_dict()
+    assert all(torch.equal(part, learned[name]) for name, part in model.model.state_dict().items())
+    scratch = mega_audioformer.create_model(load_experiment(configs["fine_tuning"]), None).model.state_dict()
+    assert not torch.equal(scratch["pack.weight"], learned["pack.weight"])
+
+
+def test_the_result_is_calibrated_and_evaluated(tuned, data_dir):
+    model = linernotes.load(tuned)
+    assert model.config.labels == ["noise", "tone"]
+    state = load_file(tuned / "model.safetensors")
+    assert {str(part.dtype) for part in state.values() if part.is_floating_point()} == {"torch.float16"}
+    results = evaluate_folder(tuned, [data_dir], predictions=tuned.parent / "said.jsonl")["results"]
+    assert set(results) == {"test", "other"}
+    assert results["test"]["n"] == 8
+    assert results["other"]["n"] == 4
+    assert results["test"]["accuracy"]["value"] >= 0.75, "noise and tones are not alike"
+    assert "logistic regression on code counts" in results["test"]["baselines"]
+    said = [json.loads(line) for line in (tuned.parent / "said.jsonl").read_text().splitlines()]
+    assert {line["evaluation"] for line in said} == {"test", "other"}
+
+
+def test_a_recording_is_heard_as_its_codes_were(tuned, data_dir):
+    answer = linernotes.load(tuned).predict(data_dir / "clips" / "31.wav")
+    assert set(answer["probabilities"]) == {"noise", "tone"}
+
+
+@pytest.mark.parametrize("stage", ["pretraining", "fine_tuning"])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(stage, configs, data_dir, tmp_path, kept_codes, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(kept_codes))
+    whole = train(configs[stage], [data_dir], out=tmp_path / "whole")
+    train_and_kill(configs[stage], data_dir, [], tmp_path / "killed")
+    resumed = train(configs[stage], [data_dir], out=tmp_path / "killed", resume=True)
+    expected, found = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_another_form_or_codec_is_refused(configs, pretrained, tmp_path):
+    wider = [f"training.pretrained={pretrained}", "model.hidden_size=48"]
+    with pytest.raises(ValueError, match="was pre-trained in another form"):
+        mega_audioformer.create_model(load_experiment(configs["fine_tuning"], wider), None)
+    other = tiny_codec()
+    other.quantizer.layers[0].codebook.embed += 1.0
+    other.save_pretrained(tmp_path / "other")
+    changed = [f"training.pretrained={pretrained}", f"data.codec={tmp_path / 'other'}"]
+    with pytest.raises(ValueError, match="was pre-trained on another codec"):
+        mega_audioformer.create_model(load_experiment(configs["fine_tuning"], changed), None)
+    missing = load_experiment(configs["fine_tuning"], ["training.pretrained=no such model"])
+    with pytest.raises(FileNotFoundError, match=r"train configs/mega_audioformer/pretraining\.yaml first"):
+        mega_audioformer.create_model(missing, None)
+
+
+def test_a_share_of_the_labels_is_learned_from(configs, data_dir):
+    experiment = load_experiment(configs["fine_tuning"], ["data.label_share=0.2", "data.copies=0"])
+    data = mega_audioformer.load_data(experiment, [data_dir])
+    assert sorted(data.train["label"]) == ["noise"] * 2 + ["tone"] * 2
+    assert len(data.test) == 8
+
+
+@pytest.mark.parametrize(
+    ("stage", "override", "message"),
+    [
+        ("fine_tuning", "data.sets=[]", "data.sets names nothing to learn from"),
+        ("fine_tuning", "data.sets=[{name: clips, colour: red}]", "set clips has no key 'colour'"),
+        ("fine_tuning", "data.label_share=0", "label_share is 0.0, mask_share 0.2; they are shares of 1"),
+        ("fine_tuning", "model.labels=[tone]", "give a list of two or more"),
+        ("fine_tuning", "training.folds=3", "training.folds must be 0"),
+        ("pretraining", "data.sets=[]", "data.sets names nothing to learn from"),
+        ("pretraining", "data.weights={bells: 2}", "data.weights names 'bells', which is none of data.sets: clips"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(stage, override, message, configs):
+    with pytest.raises(ConfigError, match=message):
+        load_experiment(configs[stage], [override])
