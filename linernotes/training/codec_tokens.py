@@ -129,7 +129,7 @@ def with_codes(
     processes: int = 1,
     kept_in: Path | None = None,
 ) -> Dataset:
-    """Adds `codes` (books one after the other) and `copy` to rows; each row becomes 1 + `copies` rows.
+    """Adds `codes` (books one after the other) and `copy`; the rows come 1 + `copies` times, one copy after the other.
 
     Args:
         codec: as `codec_folder` takes it.
@@ -138,21 +138,23 @@ def with_codes(
         kept_in: where what was encoded is kept; a folder beside what `datasets` keeps by default.
     """
     folder = codec_folder(codec)
-    encoder = load_codec(folder, bandwidth_kbps)
-    repeated = datasets.concatenate_datasets(
-        [rows.add_column("copy", np.full(len(rows), copy, np.int32)) for copy in range(1 + copies)]
-    )
-    told_by = digest([weights_digest(encoder), asdict(preparation), [_identity(row) for row in repeated]])
-    kept = Path(kept_in or Path(datasets.config.HF_DATASETS_CACHE) / "linernotes") / f"codes-{told_by}.arrow"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    return repeated.map(
-        _encoded,
-        fn_kwargs={"folder": folder, "bandwidth_kbps": bandwidth_kbps, "preparation": preparation},
-        features=Features({**rows.features, **COLUMNS}),
-        num_proc=min(processes, len(repeated)) if processes > 1 else None,
-        cache_file_name=str(kept),
-        new_fingerprint=told_by,
-    )
+    weights = weights_digest(load_codec(folder, bandwidth_kbps))
+    place = Path(kept_in or Path(datasets.config.HF_DATASETS_CACHE) / "linernotes")
+    place.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for copy in range(1 + copies):
+        asked = rows.add_column("copy", np.full(len(rows), copy, np.int32))
+        told_by = digest([weights, asdict(preparation), [_identity(row) for row in asked]])
+        heard = asked.map(
+            _encoded,
+            fn_kwargs={"folder": folder, "bandwidth_kbps": bandwidth_kbps, "preparation": preparation},
+            features=Features({**rows.features, **COLUMNS}),
+            num_proc=min(processes, len(rows)) if processes > 1 else None,
+            cache_file_name=str(place / f"codes-{told_by}.arrow"),
+            new_fingerprint=told_by,
+        )
+        parts.append(heard)
+    return datasets.concatenate_datasets(parts)
 
 
 def _encoded(row: dict[str, Any], folder: str, bandwidth_kbps: float, preparation: Preparation) -> dict[str, Any]:

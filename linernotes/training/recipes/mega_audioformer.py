@@ -121,13 +121,13 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     train = as_dataset([row for row in rows if row["split"] == "train"])
     if train is None:
         raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
-    if options.label_share < 1:
-        train = train.select(share_of(train, options.label_share, experiment.training.seed))
+    kept = share_of(train, options.label_share, experiment.training.seed)
+    learned = with_tokens(train, experiment, options.copies)  # all of them, so that every share finds its codes there
     tests = {name: [r for r in rows if r["split"] == "test" and r["evaluation"] == name] for name in evaluations(rows)}
     heard = {name: with_tokens(as_dataset(part), experiment) for name, part in tests.items()}
     validation = as_dataset([row for row in rows if row["split"] == "validation"])
     return Data(
-        with_tokens(train, experiment, options.copies),
+        learned.select([number + copy * len(train) for copy in range(1 + options.copies) for number in kept]),
         validation if validation is None else with_tokens(validation, experiment),
         heard.pop("test", None),
         others=heard,
