@@ -162,7 +162,7 @@ def test_another_form_or_codec_is_refused(configs, pretrained, tmp_path):
     with pytest.raises(ValueError, match="was pre-trained on another codec"):
         mega_audioformer.create_model(load_experiment(configs["fine_tuning"], changed), None)
     missing = load_experiment(configs["fine_tuning"], ["training.pretrained=no such model"])
-    with pytest.raises(FileNotFoundError, match=r"train configs/mega_audioformer/pretraining\.yaml first"):
+    with pytest.raises(FileNotFoundError, match=r"train configs/mega_audioformer_pretraining/pocket\.yaml first"):
         mega_audioformer.create_model(missing, None)
 
 

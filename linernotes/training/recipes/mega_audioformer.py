@@ -205,7 +205,7 @@ def pretrained_folder(experiment: Any) -> str | None:
     if not HUB_ID.fullmatch(name):
         raise FileNotFoundError(
             f"training.pretrained is {name!r}: no such model in {BUNDLED}, no folder with a config.json; train "
-            "configs/mega_audioformer/pretraining.yaml first and give its `model` folder, or set it to null"
+            "configs/mega_audioformer_pretraining/pocket.yaml first and give its `model` folder, or set it to null"
         )
     return name
 
