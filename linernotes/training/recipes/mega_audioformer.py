@@ -116,18 +116,19 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         found, left_out = labelled_rows(find_folder(chosen.name, data_dirs), chosen, labels_of(experiment))
         rows += found
         counts = Counter(row["split"] for row in found)
-        licence = licences_of(row["licence"] for row in found)
+        learned = [row for row in found if row["split"] == "train"]
+        licence = licences_of(row["licence"] for row in learned or found)  # those of what is learned from
         sources.append({"name": chosen.name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
     train = as_dataset([row for row in rows if row["split"] == "train"])
     if train is None:
         raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
     kept = share_of(train, options.label_share, experiment.training.seed)
-    learned = with_tokens(train, experiment, options.copies)  # all of them, so that every share finds its codes there
+    encoded = with_tokens(train, experiment, options.copies)  # of all rows, so that every share finds its codes there
     tests = {name: [r for r in rows if r["split"] == "test" and r["evaluation"] == name] for name in evaluations(rows)}
     heard = {name: with_tokens(as_dataset(part), experiment) for name, part in tests.items()}
     validation = as_dataset([row for row in rows if row["split"] == "validation"])
     return Data(
-        learned.select([number + copy * len(train) for copy in range(1 + options.copies) for number in kept]),
+        encoded.select([number + copy * len(train) for copy in range(1 + options.copies) for number in kept]),
         validation if validation is None else with_tokens(validation, experiment),
         heard.pop("test", None),
         others=heard,
