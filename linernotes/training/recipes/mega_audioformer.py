@@ -140,15 +140,19 @@ def evaluations(rows: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(row["evaluation"] for row in rows if row["split"] == "test"))
 
 
+def preparation_of(experiment: Any) -> Preparation:
+    """What is done to the sound of every row."""
+    options = experiment.data
+    level_db = tuple(options.level_db) if options.level_db else None
+    return Preparation(options.seconds, level_db, options.highest_hz, options.recode)
+
+
 def with_tokens(rows: Dataset, experiment: Any, copies: int = 0) -> Dataset:
     options = experiment.data
-    preparation = Preparation(
-        options.seconds, tuple(options.level_db) if options.level_db else None, options.highest_hz, options.recode
-    )
     return with_codes(
         rows,
         options.codec,
-        preparation,
+        preparation_of(experiment),
         bandwidth_kbps=options.codec_bandwidth_kbps,
         copies=copies,
         processes=options.processes,
