@@ -27,13 +27,7 @@ from transformers import AutoConfig, AutoModel
 
 ROOT = Path(__file__).parents[1]
 RATE, CHUNK, RECORDINGS = 24_000, 120_000, 4
-SHAPES = {
-    "pocket": {
-        "conv_dim": [256, 192, 192], "conv_kernel": [2048, 3, 3], "conv_stride": [80, 2, 2], "hidden_size": 192,
-        "feat_extract_norm": "layer", "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768,
-    },
-    "95m": {},
-}  # fmt: skip
+SHAPES = {"pocket": ROOT / "models" / "pocket-mert" / "config.json", "95m": None}
 CLASSES = {"AutoConfig": "configuration_beatmeter.BeatMeterConfig"}
 CLASSES |= {"AutoModel": "modeling_beatmeter.BeatMeterForMeterClassification"}
 
@@ -42,7 +36,8 @@ def make(shape: str, folder: Path):
     """A model as published, with random weights, by its Auto class."""
     for file in (ROOT / "modeling").glob("*.py"):
         shutil.copy(file, folder)
-    options = {"original_pooling": True, "do_normalize": False, "backbone_config": SHAPES[shape]}
+    backbone = json.loads(SHAPES[shape].read_text()) if SHAPES[shape] else {}
+    options = {"original_pooling": True, "do_normalize": False, "backbone_config": backbone}
     (folder / "config.json").write_text(json.dumps({"model_type": "beatmeter", "auto_map": CLASSES, **options}))
     torch.manual_seed(0)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
@@ -60,7 +55,7 @@ def one_by_one(model, sound: torch.Tensor) -> torch.Tensor:
         means, maxima = [], []
         for chunk in recording.split(CHUNK):
             heard = model.backbone(chunk[None], output_hidden_states=True)
-            layers = torch.cat(heard.hidden_states[1:])
+            layers = torch.cat((*heard.hidden_states[1:-1], heard.last_hidden_state))  # the last behind its norm
             means.append(layers.mean(1))
             maxima.append(layers.amax(1))
         pooled.append(torch.cat((torch.stack(means).mean(0), torch.stack(maxima).amax(0)), dim=-1))
