@@ -1,7 +1,9 @@
 """What a classifier says of rows, whatever kind it is: the answers that figures are made of."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
@@ -30,3 +32,10 @@ def answer_rows(model: MusicModel, rows: Dataset, experiment: Any) -> dict[str, 
                 if name != "probabilities":  # they are made of the logits, with what is fitted on these
                     answers.setdefault(name, []).extend(tensor.double().cpu().numpy().round(5).tolist())
     return answers | {column: list(rows[column]) for column in COLUMNS if column in rows.column_names}
+
+
+def plain_answers(classifier: Any, asked: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Probabilities (rows, labels) of a fitted classifier of scikit-learn; 0 for a label that it never met."""
+    probabilities = np.zeros((len(asked), len(labels)))
+    probabilities[:, [list(labels).index(label) for label in classifier.classes_]] = classifier.predict_proba(asked)
+    return probabilities

@@ -8,6 +8,8 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from linernotes.training.crops import cropped
+
 SPANS = 3  # hidden stretches of a recording
 
 
@@ -26,19 +28,13 @@ def code_view(
     rows = Dataset.from_dict({**columns, "index": range(len(codes))})
 
     def prepare(batch: dict[str, list]) -> dict[str, Any]:
-        cut = [cropped(codes[index], frames, varied) for index in batch["index"]]
+        cut = [torch.from_numpy(cropped(codes[index], frames, varied)) for index in batch["index"]]
         heard = [row if change is None else change(row) for row in cut]
         filled = [torch.nn.functional.pad(row, (0, frames - row.shape[1])) for row in heard]
         masks = [(torch.arange(frames) < row.shape[1]).long() for row in heard]
         return {"codes": filled, "attention_mask": masks, **{name: batch[name] for name in columns}}
 
     return rows.with_transform(prepare)
-
-
-def cropped(codes: np.ndarray, frames: int, varied: bool) -> Tensor:
-    room = max(codes.shape[1] - frames, 0)
-    start = int(torch.randint(room + 1, ()).item()) if varied else room // 2
-    return torch.from_numpy(codes[:, start : start + frames])
 
 
 def hidden_spans(codes: Tensor, share: float, config: Any) -> Tensor:

@@ -20,11 +20,11 @@ import torch
 from datasets import Dataset, Features, List, Value
 from transformers import EncodecConfig, EncodecModel
 
-from linernotes.api import BUNDLED, HUB_ID
 from linernotes.corpora.manifest import read_excerpt
 from linernotes.corpora.score.effects import BandLimit, Chain, Codec, Gain, Noise
 from linernotes.modeling.audio import read_audio
 from linernotes.modeling.codec import CodecEncoder
+from linernotes.training.rows import find_model
 
 FORM = 1  # of what is kept: counted up where the same row would become other codes
 COLUMNS = {"codes": List(Value("uint16")), "copy": Value("int32")}
@@ -94,15 +94,8 @@ def codec_folder(name: str) -> str:
 
     Raises FileNotFoundError where it is none of these.
     """
-    for folder in (BUNDLED / name, Path(name)):
-        if (folder / "config.json").is_file():
-            return str(folder)
-    if not HUB_ID.fullmatch(name):
-        raise FileNotFoundError(
-            f"the codec is {name!r}: no such codec in {BUNDLED}, no folder with a config.json; allowed besides is a "
-            "Hub id, such as facebook/encodec_24khz"
-        )
-    return name
+    remedy = "allowed besides is a Hub id, such as facebook/encodec_24khz"
+    return find_model(name, "the codec", "codec", remedy)
 
 
 def codec_config(name: str) -> EncodecConfig:

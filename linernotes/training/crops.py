@@ -5,10 +5,10 @@ import torch
 
 
 def cropped(samples: np.ndarray, length: int, varied: bool) -> np.ndarray:
-    """At most `length` samples, from a random place or from the middle."""
-    room = max(len(samples) - length, 0)
+    """At most `length` of the last axis, samples or frames, from a random place or from the middle."""
+    room = max(samples.shape[-1] - length, 0)
     start = int(torch.randint(room + 1, ()).item()) if varied else room // 2
-    return samples[start : start + length]
+    return samples[..., start : start + length]
 
 
 def augmented(samples: np.ndarray, noise_std: float, most_shift: int) -> np.ndarray:

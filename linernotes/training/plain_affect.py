@@ -18,6 +18,7 @@ from linernotes.corpora.affect import tempo_class
 from linernotes.corpora.manifest import read_excerpt
 from linernotes.modeling.affect import CHOICES
 from linernotes.modeling.spectral import mel_spectrogram, onset_strength, power_to_db, spectrogram, tempo
+from linernotes.training.asking import plain_answers
 from linernotes.training.crops import cropped
 from linernotes.training.periodicity import learned_answers
 
@@ -52,9 +53,7 @@ def choice_answers(learned: np.ndarray, stated: Sequence[str | None], asked: np.
         return None
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=2000, class_weight="balanced"))
     classifier.fit(learned[told], names)
-    probabilities = np.zeros((len(asked), len(labels)))
-    probabilities[:, [list(labels).index(name) for name in classifier.classes_]] = classifier.predict_proba(asked)
-    return probabilities
+    return plain_answers(classifier, asked, labels)
 
 
 def statistics(view: Dataset) -> np.ndarray:

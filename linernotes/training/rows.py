@@ -7,6 +7,8 @@ from typing import Any
 
 from datasets import Dataset
 
+from linernotes.api import BUNDLED, HUB_ID
+
 BASELINE = "baseline: "  # before the name of a plain method that answered the same rows
 
 
@@ -33,6 +35,27 @@ def find_folder(name: str, data_dirs: list[Path]) -> Path:
             return folder / name
     places = ", ".join(map(str, data_dirs)) or "nowhere: give --data-dir"
     raise FileNotFoundError(f"the data set {name!r} was not found; looked in {places}")
+
+
+def find_model(name: str, setting: str, kind: str, remedy: str) -> str:
+    """Where a published model lies: a bundled name's folder, or the folder or Hub id that is given.
+
+    Raises FileNotFoundError where it is none of these, which names the setting, the kind of model and the remedy.
+    """
+    for folder in (BUNDLED / name, Path(name)):
+        if (folder / "config.json").is_file():
+            return str(folder)
+    if not HUB_ID.fullmatch(name):
+        raise FileNotFoundError(
+            f"{setting} is {name!r}: no such {kind} in {BUNDLED}, no folder with a config.json; {remedy}"
+        )
+    return name
+
+
+def source_of(name: str, learned: Dataset, held_out: Dataset | None = None) -> dict[str, Any]:
+    """What a corpus is for the card: the licences are those of what is learned from."""
+    counts = {"train": len(learned)} | ({} if held_out is None else {"test": len(held_out)})
+    return {"name": name, "licence": licences_of(learned["licence"]), "rows": counts}
 
 
 def licences_of(stated: Iterable[str]) -> str:

@@ -17,7 +17,6 @@ from datasets import Dataset
 from matplotlib.figure import Figure
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
-from linernotes.api import BUNDLED, HUB_ID
 from linernotes.corpora.manifest import read_excerpt
 from linernotes.corpora.meter_rows import MeterRows, as_datasets, recorded_rows, rendered_rows
 from linernotes.corpora.meters import METER_CLASSES, multi_hot
@@ -33,7 +32,7 @@ from linernotes.training.head_first import hear
 from linernotes.training.head_stages import teach_head
 from linernotes.training.lora import add_lora, merge_lora, save_adapter
 from linernotes.training.periodicity import logistic_baseline
-from linernotes.training.rows import Data, find_folder, licences_of, save_model, unchanged_batches
+from linernotes.training.rows import Data, find_folder, find_model, licences_of, save_model, unchanged_batches
 from linernotes.training.sampling import balanced_weights
 
 LABEL_NAMES = ("labels",)
@@ -235,15 +234,7 @@ def backbone_of(experiment: Any) -> str:
     Raises FileNotFoundError where it is none of these.
     """
     name = experiment.model["backbone_name"]
-    for folder in (BUNDLED / name, Path(name)):
-        if (folder / "config.json").is_file():
-            return str(folder)
-    if not HUB_ID.fullmatch(name):
-        raise FileNotFoundError(
-            f"model.backbone_name is {name!r}: no such backbone in {BUNDLED}, no folder with a config.json; allowed "
-            "besides is a Hub id (user/name)"
-        )
-    return name
+    return find_model(name, "model.backbone_name", "backbone", "allowed besides is a Hub id (user/name)")
 
 
 def create_model(experiment: Any, rows: Dataset) -> Model:

@@ -29,6 +29,7 @@ from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassificatio
 from linernotes.modeling.musicnn import MSD_TAGS
 from linernotes.report.pictures import feature_importance, waveforms_and_spectrograms
 from linernotes.training import answers, teachers, triplets
+from linernotes.training.asking import plain_answers
 from linernotes.training.rows import Data, find_folder, no_baselines, one_learning_rate, save_model
 from linernotes.training.sampling import balanced_weights
 
@@ -304,9 +305,7 @@ def baselines(known: Dataset, unknown: Dataset, labels: list[str]) -> dict[str, 
 
 def logistic_answers(learned: np.ndarray, genres: list[str], asked: np.ndarray, labels: list[str]) -> np.ndarray:
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(learned, genres)
-    probabilities = np.zeros((len(asked), len(labels)))
-    probabilities[:, [labels.index(label) for label in classifier.classes_]] = classifier.predict_proba(asked)
-    return probabilities
+    return plain_answers(classifier, asked, labels)
 
 
 def pictures(model: Model, data: Data, experiment: Any) -> dict[str, Any]:

@@ -15,16 +15,24 @@ import torch
 from datasets import Dataset
 from sklearn.linear_model import LogisticRegression
 
-from linernotes.api import BUNDLED, HUB_ID
 from linernotes.corpora.labelled_sets import as_dataset, labelled_rows, parse_sets, share_of
 from linernotes.modeling.configuration_mega_audioformer import MegaAudioFormerConfig as Config
 from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerForAudioClassification as Model
 from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerModel
 from linernotes.training import answers
 from linernotes.training import config as shared
+from linernotes.training.asking import plain_answers
 from linernotes.training.code_views import code_view, hidden_spans
 from linernotes.training.codec_tokens import Preparation, code_shares, codec_config, codec_folder, decoded, with_codes
-from linernotes.training.rows import Data, find_folder, licences_of, no_pretraining, save_model, unchanged_batches
+from linernotes.training.rows import (
+    Data,
+    find_folder,
+    find_model,
+    licences_of,
+    no_pretraining,
+    save_model,
+    unchanged_batches,
+)
 from linernotes.training.sampling import balanced_weights
 
 LABEL_NAMES = ("labels",)
@@ -204,15 +212,10 @@ def pretrained_folder(experiment: Any) -> str | None:
     name = experiment.training.pretrained
     if name is None:
         return None
-    for folder in (BUNDLED / name, Path(name)):
-        if (folder / "config.json").is_file():
-            return str(folder)
-    if not HUB_ID.fullmatch(name):
-        raise FileNotFoundError(
-            f"training.pretrained is {name!r}: no such model in {BUNDLED}, no folder with a config.json; train "
-            "configs/mega_audioformer_pretraining/pocket.yaml first and give its `model` folder, or set it to null"
-        )
-    return name
+    remedy = (
+        "train configs/mega_audioformer_pretraining/pocket.yaml first and give its `model` folder, or set it to null"
+    )
+    return find_model(name, "training.pretrained", "model", remedy)
 
 
 def create_model(experiment: Any, rows: Dataset) -> Model:
@@ -262,10 +265,7 @@ def test_baselines(data: Data, experiment: Any) -> dict[str, np.ndarray]:
     classifier = LogisticRegression(C=BASELINE_STRENGTH, max_iter=1000, class_weight="balanced")
     spread = known.std(0) + 1e-4
     classifier.fit(known / spread, data.train["label"])
-    probabilities = np.zeros((len(asked), len(labels)))
-    columns = [labels.index(label) for label in classifier.classes_]
-    probabilities[:, columns] = classifier.predict_proba(asked / spread)
-    return {"logistic regression on code counts": probabilities}
+    return {"logistic regression on code counts": plain_answers(classifier, asked / spread, labels)}
 
 
 def pictures(model: Model, data: Data, experiment: Any) -> dict[str, Any]:

@@ -19,14 +19,15 @@ from transformers import EncodecFeatureExtractor
 from linernotes.corpora.manifest import MANIFEST, by_split, read_excerpt, read_manifest
 from linernotes.corpora.splits import register_split, split_of
 from linernotes.training.codec_training import EncodecForReconstruction as Model
+from linernotes.training.crops import cropped
 from linernotes.training.lapped_start import start_as_lapped_transform
 from linernotes.training.residual_quantizer import start_from
 from linernotes.training.rows import (
     Data,
     find_folder,
     halved,
-    licences_of,
     one_learning_rate,
+    source_of,
     unchanged_batches,
 )
 
@@ -112,12 +113,6 @@ def marked(rows: Dataset, real: bool) -> Dataset:
     return rows.add_column("real", [real] * len(rows))
 
 
-def source_of(name: str, learned: Dataset, held_out: Dataset | None = None) -> dict[str, Any]:
-    """What a corpus is for the card: the licences are those of what is learned from."""
-    counts = {"train": len(learned)} | ({} if held_out is None else {"test": len(held_out)})
-    return {"name": name, "licence": licences_of(learned["licence"]), "rows": counts}
-
-
 def row_weights(rows: Dataset, options: DataOptions) -> list[float]:
     """Rendered music is drawn as often as the experiment says, whatever its number."""
     real = np.array(rows["real"])
@@ -154,9 +149,8 @@ def training_view(rows: Dataset, experiment: Any) -> Dataset:
         return {"input_values": [crop(source) for source in batch["audio"]]}
 
     def crop(source: dict[str, Any]) -> np.ndarray:
-        samples = read_excerpt(source, 0.0, None, rate)
-        start = int(torch.randint(max(len(samples) - length, 0) + 1, ()).item())
-        heard = np.pad(samples[start : start + length], (0, max(length - len(samples), 0)))
+        heard = cropped(read_excerpt(source, 0.0, None, rate), length, varied=True)
+        heard = np.pad(heard, (0, length - len(heard)))
         gain_db = options.gain_db * (2 * torch.rand(()).item() - 1)
         return np.clip(heard * 10 ** (gain_db / 20), -1.0, 1.0).astype(np.float32)
 

@@ -25,9 +25,10 @@ from linernotes.training.frame_heads import HubertForFrames as Model
 from linernotes.training.rows import (
     Data,
     find_folder,
-    licences_of,
+    halved,
     no_pretraining,
     one_learning_rate,
+    source_of,
     unchanged_batches,
 )
 from linernotes.training.tagger import ANSWER_COLUMNS, with_answers
@@ -100,11 +101,6 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         splits["train"].append(with_answers(rows.select_columns(list(COLUMNS)), options.teacher, folder))
     parts = {split: concatenate_datasets(part) for split, part in splits.items()}
     return Data(parts["train"], parts.get("validation"), parts.get("test"), sources=sources)
-
-
-def source_of(name: str, learned: Dataset) -> dict[str, Any]:
-    """What a corpus is for the card: the licences are those of what is learned from."""
-    return {"name": name, "licence": licences_of(learned["licence"]), "rows": {"train": len(learned)}}
 
 
 def without_answers(rows: Dataset) -> Dataset:
@@ -195,8 +191,7 @@ def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run:
 def save(model: Model, folder: Path, experiment: Any) -> None:
     """The backbone alone, in half precision that loads as float32, and how its input is prepared."""
     model.hubert.config.architectures = ["HubertModel"]
-    state = {name: weight.to(torch.float16).contiguous() for name, weight in model.hubert.state_dict().items()}
-    model.hubert.save_pretrained(folder, state_dict=state)
+    model.hubert.save_pretrained(folder, state_dict=halved(model.hubert))
     extractor = Wav2Vec2FeatureExtractor(
         sampling_rate=experiment.data.sampling_rate, do_normalize=True, return_attention_mask=False
     )
