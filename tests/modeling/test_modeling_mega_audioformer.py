@@ -8,14 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from huggingface_hub.errors import StrictDataclassError
-from pocket_codec import HOP, RATE, SIZES, noise, random_codes, tiny, tiny_codec, tiny_config
-from transformers import LlamaConfig
-from transformers.models.llama.modeling_llama import (
-    LlamaDecoderLayer,
-    LlamaRMSNorm,
-    LlamaRotaryEmbedding,
-    apply_rotary_pos_emb,
-)
+from pocket_codec import HOP, RATE, RATES, noise, prefix_mask, random_codes, tiny, tiny_config
 
 import linernotes
 from linernotes.hub_upload.asking import sound
@@ -24,11 +17,6 @@ from linernotes.modeling.audio import AudioError
 from linernotes.modeling.codec import IGNORED, CodecEncoder
 from linernotes.modeling.codec_transformer import (
     LocalEncoder,
-    RMSNorm,
-    TransformerEncoder,
-    TransformerLayer,
-    rotary_angles,
-    rotated,
 )
 from linernotes.modeling.configuration_mega_audioformer import MegaAudioFormerConfig
 from linernotes.modeling.ecdc import write_ecdc
@@ -41,12 +29,6 @@ from linernotes.modeling.modeling_mega_audioformer import (
 from linernotes.modeling.modeling_mega_audioformer import (
     MegaAudioFormerModel as Base,
 )
-
-RATES = pytest.mark.parametrize(("bandwidth", "books"), [(1.5, 2), (12.0, 16)], ids=["1.5 kbit/s", "12 kbit/s"])
-
-
-def prefix_mask(*lengths: int) -> torch.Tensor:
-    return torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
 
 
 def ecdc(codes: torch.Tensor, num_samples: int, codec_name: str = "encodec_24khz") -> bytes:
@@ -97,64 +79,6 @@ def test_the_codes_of_a_frame_are_joined_by_codebook():
         table[1026 + codes[0, 1, 1]],
     ]
     assert torch.equal(first, torch.stack(expected))
-
-
-# The parts, against transformers' Llama with the same weights
-
-
-def llama(**options) -> LlamaConfig:
-    return LlamaConfig(hidden_size=32, num_attention_heads=2, num_key_value_heads=2, intermediate_size=48, **options)
-
-
-def test_positions_are_turned_as_in_llama():
-    query, key = torch.randn(2, 3, 2, 10, 16)
-    ours = rotary_angles(10, 16, 10_000.0, like=query)
-    theirs = LlamaRotaryEmbedding(llama())(query, torch.arange(10)[None])
-    for turned, expected in zip(
-        (rotated(query, ours), rotated(key, ours)), apply_rotary_pos_emb(query, key, *theirs), strict=True
-    ):
-        assert torch.allclose(turned, expected, atol=1e-6)
-
-
-def test_products_of_turned_vectors_depend_on_distance_alone():
-    query, key = torch.randn(2, 1, 16, dtype=torch.float64)
-    angles = rotary_angles(200, 16, 10_000.0, like=query.double())
-    queries, keys = (rotated(vector.expand(200, -1), angles) for vector in (query, key))
-    products = queries @ keys.T
-    for distance in (-150, -3, 0, 1, 42):
-        along = products.diagonal(distance)
-        assert torch.allclose(along, along[0].expand_as(along), atol=1e-5)
-    assert products[0].std() > 0.1
-
-
-def test_the_norm_is_llama_s():
-    ours, theirs, values = RMSNorm(32, 1e-5), LlamaRMSNorm(32, 1e-5), 7 * torch.randn(3, 32)
-    torch.nn.init.normal_(ours.weight)
-    theirs.load_state_dict(ours.state_dict())
-    assert torch.allclose(ours(values), theirs(values))
-    assert torch.equal(ours.bfloat16()(values.bfloat16()), theirs.bfloat16()(values.bfloat16()))
-
-
-def test_a_layer_is_llama_s_without_the_causal_mask():
-    config = tiny_config(attention_dropout=0.0)
-    config._attn_implementation = "eager"
-    ours, theirs = TransformerLayer(config, 32, 2, 48).eval(), LlamaDecoderLayer(llama(attn_implementation="eager"), 0)
-    names = {"attention_norm": "input_layernorm", "feed_forward_norm": "post_attention_layernorm"}
-    names |= {"attention": "self_attn", "feed_forward": "mlp"}
-    weights = {}
-    for name, value in ours.state_dict().items():
-        part, rest = name.split(".", 1)
-        weights[f"{names[part]}.{rest}"] = value
-    theirs.load_state_dict(weights)
-    values = torch.randn(2, 9, 32)
-    angles = rotary_angles(9, 16, 10_000.0, like=values)
-    expected = theirs(values, position_embeddings=tuple(angle[None] for angle in angles))
-    assert torch.allclose(ours(values, None, angles), expected, atol=1e-6)
-
-
-def test_heads_that_cannot_be_turned_are_refused():
-    with pytest.raises(ValueError, match=r"2 heads in a hidden size of 30; rotary .* multiple of 4"):
-        TransformerEncoder(tiny_config(), 30, 1, 2, 48)
 
 
 # Masking
@@ -359,47 +283,7 @@ def test_half_precision_answers_nearly_the_same():
         assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=0.02)
 
 
-# The codec
-
-
-@RATES
-@pytest.mark.parametrize("normalize", [False, True])
-@torch.no_grad()  # with gradients torch computes an LSTM by other sums, and a code near the edge of two may differ
-def test_codes_are_those_of_transformers_codec(bandwidth, books, normalize, tmp_path):
-    codec = tiny_codec(normalize=normalize)
-    codec.save_pretrained(tmp_path / "tiny_codec")
-    model = Base.from_codec(tmp_path / "tiny_codec", bandwidth_kbps=bandwidth, **SIZES).eval()
-    assert model.config.codec_name == "tiny_codec"
-    recordings = [noise(seconds, seed=seed) for seed, seconds in enumerate((1.0, 0.5, 0.777))]
-    values = torch.zeros(3, RATE)
-    for row, samples in enumerate(recordings):
-        values[row, : len(samples)] = torch.from_numpy(samples)
-    codes, valid = model.codec.tokens(values, prefix_mask(*map(len, recordings)))
-    for row, samples in enumerate(recordings):
-        expected = codec.encode(torch.from_numpy(samples)[None, None], bandwidth=bandwidth).audio_codes[0, 0]
-        assert expected.shape == (books, -(-len(samples) // HOP))
-        assert torch.equal(codes[row, :, : expected.shape[1]], expected)
-        assert valid[row].sum() == expected.shape[1]
-    assert len(codes[0, 0].unique()) > 20
-
-
-@torch.no_grad()
-def test_a_higher_bit_rate_begins_with_the_codes_of_a_lower_one():
-    sample, codec = torch.from_numpy(noise(1.0))[None, None], tiny_codec()
-    low, high = (codec.encode(sample, bandwidth=bandwidth).audio_codes[0, 0] for bandwidth in (1.5, 12.0))
-    assert torch.equal(high[:2], low)
-
-
-def test_a_codec_without_the_codebooks_asked_for_is_refused(tmp_path):
-    tiny_codec(target_bandwidths=[1.5]).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"lacks quantizer.*embed.* 14 in all; bandwidth_kbps is 12.0: choose"):
-        Base.from_codec(tmp_path, bandwidth_kbps=12.0, **SIZES)
-
-
-def test_a_codec_that_is_not_one_sequence_of_mono_frames_is_refused():
-    for options in ({"audio_channels": 2}, {"chunk_length_s": 1.0, "overlap": 0.01}):
-        with pytest.raises(ValueError, match=r"a codec of . channels and chunks of .*; allowed is mono without chunks"):
-            Base(tiny_config(codec_config={"num_filters": 4, **options}))
+# Configs that mean nothing
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Small Mega-AudioFormers for tests, on a codec that nobody trained but whose codes follow what they are of."""
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from transformers import EncodecConfig, EncodecModel
@@ -8,6 +9,7 @@ from transformers import EncodecConfig, EncodecModel
 from linernotes.modeling.configuration_mega_audioformer import MegaAudioFormerConfig
 
 RATE, HOP = 24_000, 320
+RATES = pytest.mark.parametrize(("bandwidth", "books"), [(1.5, 2), (12.0, 16)], ids=["1.5 kbit/s", "12 kbit/s"])
 CODEC = {"num_filters": 4, "hidden_size": 16, "num_lstm_layers": 1}
 SIZES = {
     "code_embedding_size": 8, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -56,3 +58,7 @@ def noise(seconds: float, seed: int = 0, level: float = 0.1) -> np.ndarray:
 
 def random_codes(batch: int = 2, books: int = 2, frames: int = 75, seed: int = 0) -> Tensor:
     return torch.randint(1024, (batch, books, frames), generator=torch.Generator().manual_seed(seed))
+
+
+def prefix_mask(*lengths: int) -> Tensor:
+    return torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
