@@ -28,7 +28,7 @@ from linernotes.modeling.musicnn import MSD_TAGS
 from linernotes.training import affect_answers as answers
 from linernotes.training import config as shared
 from linernotes.training.constant_q import start_as_filter_bank
-from linernotes.training.crops import augmented, cropped
+from linernotes.training.crops import augmented, band_limited, coloured, cropped, loudened
 from linernotes.training.plain_affect import beat_tracker_answers, log_mel_answers
 from linernotes.training.rows import Data, find_folder, licences_of, no_pretraining, save_model, unchanged_batches
 from linernotes.training.tagger import with_answers
@@ -60,6 +60,7 @@ class DataOptions:
         gain_db: how much louder or softer a clip may be, at most.
         shift_seconds: how far a clip is turned, at most, its end to its beginning.
         band_limit_odds: of a clip whose mel bands above a place in the upper fifth are empty, as in old recordings.
+        colour_db: how much louder or softer a part of the mel bands may be, at most: another room, another instrument.
     """
 
     corpora: list | None = None
@@ -76,6 +77,7 @@ class DataOptions:
     gain_db: float = 6.0
     shift_seconds: float = 0.5
     band_limit_odds: float = 0.3
+    colour_db: float = 0.0
 
     @property
     def tempo_bounds_bpm(self) -> tuple[float, float]:
@@ -200,10 +202,12 @@ def view(rows: Dataset, experiment: Any, varied: bool) -> Dataset:
         excerpts = zip(batch["audio"], batch["start_seconds"], batch["end_seconds"], strict=True)
         clips = [cropped(read_excerpt(a, s or 0.0, e, rate), extractor.window_samples, varied) for a, s, e in excerpts]
         if varied:
-            clips = [loudened(augmented(c, options.noise_std, shift_of(c, options, rate)), options) for c in clips]
+            turned = [augmented(clip, options.noise_std, shift_of(clip, options, rate)) for clip in clips]
+            clips = [loudened(clip, options.gain_db) for clip in turned]
         inputs = dict(extractor(clips, sampling_rate=rate, return_tensors="pt"))
         if varied:
-            inputs["input_features"] = band_limited(inputs["input_features"], options.band_limit_odds)
+            coloured_mel = coloured(inputs["input_features"], options.colour_db)
+            inputs["input_features"] = band_limited(coloured_mel, options.band_limit_odds)
         shares = [emotions_of(*row, options) for row in zip(batch["labels"], batch["emotions"], strict=True)]
         told = {f"{task}_labels": [index_of(label, classes[task]) for label in batch[task]] for task in CHOICES}
         written = [row or [float("nan")] * WRITTEN for row in batch["writing"]]
@@ -246,22 +250,6 @@ def index_of(label: str | None, labels: list[str]) -> int:
 
 def shift_of(clip: np.ndarray, options: DataOptions, rate: int) -> int:
     return min(round(options.shift_seconds * rate), len(clip))
-
-
-def loudened(clip: np.ndarray, options: DataOptions) -> np.ndarray:
-    """Louder or softer by a drawn gain, as far as full scale allows."""
-    gain_db = options.gain_db * (2.0 * torch.rand(()).item() - 1.0)
-    return clip * min(10.0 ** (gain_db / 20.0), 1.0 / max(float(np.abs(clip).max()), 1e-9))
-
-
-def band_limited(log_mel: torch.Tensor, odds: float) -> torch.Tensor:
-    """Some of the clips (batch, 1, frames, mels) without what is above a drawn band of the upper fifth."""
-    bands, limited = log_mel.shape[-1], log_mel.clone()
-    for clip in limited:
-        if torch.rand(()).item() < odds:
-            first = bands - 1 - int(torch.randint(max(bands // 5, 1), ()).item())
-            clip[..., first:] = -100.0  # the extractor's decibels of nothing
-    return limited
 
 
 # Learning
