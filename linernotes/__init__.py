@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from linernotes.api import bundled_models, load
+from linernotes.listening import Listener, listen
 
-__all__ = ["bundled_models", "load"]
+__all__ = ["Listener", "bundled_models", "listen", "load"]
 __version__ = version("linernotes")

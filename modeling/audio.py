@@ -89,13 +89,30 @@ def stream_audio(
     Raises:
         AudioError: with its code, while iterating. Damage late in a file is met late.
     """
+    options = {"source_sampling_rate": source_sampling_rate, "max_seconds": max_seconds}
+    with open_audio(source, block_seconds=block_seconds, **options) as (rate, blocks):
+        _check_rate(sampling_rate, "asked for")
+        yield from _resampled(blocks, rate, sampling_rate)
+
+
+@contextmanager
+def open_audio(
+    source: Any,
+    *,
+    source_sampling_rate: float | None = None,
+    max_seconds: float | None = None,
+    block_seconds: float = 10.0,
+) -> Iterator[tuple[float, Iterator[np.ndarray]]]:
+    """A recording while it is open, at the rate it has: (rate in Hz, mono blocks (samples,) float32, to be read once).
+
+    Arguments and errors: `stream_audio`, whose errors come from the blocks as well, with their path.
+    """
     if not block_seconds > 0:
         raise ValueError(f"block_seconds={block_seconds} must be more than 0")
     try:
-        _check_rate(sampling_rate, "asked for")
         with _open(source, source_sampling_rate) as recording:
             _check_header(recording, max_seconds)
-            yield from _resampled(_mono_blocks(recording, max_seconds, block_seconds), recording.rate, sampling_rate)
+            yield recording.rate, _mono_blocks(recording, max_seconds, block_seconds)
     except AudioError as error:
         error.path = describe(source)
         raise

@@ -1,0 +1,62 @@
+"""A recording decoded once, for several models that hear at different rates.
+
+The sound goes, mono and at the rate it has, to a temporary file that every model then reads in blocks: a file of ten
+hours is never in memory, and each model resamples it as it would have resampled the original, to the same samples.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import soundfile
+
+from linernotes.modeling.audio import describe, open_audio
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A recording as models take it: `source` is for their `predict`; `path` is what the recording is called."""
+
+    source: Path
+    path: str | None
+    duration_seconds: float
+    decoding_seconds: float
+
+
+@contextmanager
+def decoded(audio: Any, *, sampling_rate: float | None = None) -> Iterator[Decoded]:
+    """The recording, of any form that `predict` takes, while the block runs. It needs 4 bytes of disk a sample.
+
+    Raises:
+        AudioError: it cannot be read.
+        OSError: the disk is full.
+    """
+    with TemporaryDirectory(prefix="linernotes-") as folder:
+        yield decode_into(Path(folder) / "sound.wav", audio, sampling_rate=sampling_rate)
+
+
+def decode_into(file: Path, audio: Any, *, sampling_rate: float | None = None) -> Decoded:
+    """As `decoded`, into a file that the caller removes."""
+    started, frames = time.perf_counter(), 0
+    with open_audio(audio, source_sampling_rate=sampling_rate) as (rate, blocks), _written(file, rate) as sound:
+        for block in blocks:
+            frames += len(block)
+            sound.write(block)
+    return Decoded(file, describe(audio), frames / rate, time.perf_counter() - started)
+
+
+@contextmanager
+def _written(file: Path, rate: float) -> Iterator[soundfile.SoundFile]:
+    try:
+        # RF64 is WAV that may be longer than 4 GiB; its floats are written as they are
+        with soundfile.SoundFile(file, "w", round(rate), 1, format="RF64", subtype="FLOAT") as sound:
+            yield sound
+    except soundfile.LibsndfileError as error:
+        raise OSError(
+            f"the decoded sound cannot be written to {file.parent} ({error.error_string}): make room there, "
+            "or name another folder for temporary files by TMPDIR"
+        ) from error
