@@ -5,21 +5,42 @@ could not run. `upload` has more, which its own help names.
 """
 
 import json
+import os
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import linernotes
 from linernotes.cli_corpus import DataDirs, corpus
+from linernotes.cli_listen import listen
 from linernotes.hub_upload.command import upload
 from linernotes.hub_upload.errors import PublishError
 from linernotes.terminal import complain, console, from_extra, hush, refusing
 
+OF_THE_WHOLE = ("--help", "--version")
+
+
+class Verbs(TyperGroup):
+    """The commands; where the first word is none of them, but a file or like one, `listen` is meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in OF_THE_WHOLE and _may_be_a_song(args[0]):
+            args = ["listen", *args]
+        return super().parse_args(ctx, args)
+
+
+def _may_be_a_song(word: str) -> bool:
+    """A slip in a command's name is no song; an option is one of `listen`."""
+    return word.startswith("-") or "." in word or os.sep in word or os.path.lexists(word)
+
+
 app = typer.Typer(
     name="linernotes",
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help: half the time to the first line of it
@@ -48,7 +69,10 @@ def _print_version(wanted: bool) -> None:
 def common(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
 ) -> None:
-    """What the sleeve of a record says about the music, read from the audio."""
+    """What the sleeve of a record says about the music, read from the audio: linernotes SONG..."""
+
+
+app.command()(listen)
 
 
 @app.command()
@@ -66,7 +90,7 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Windows (and files) heard at a time.")] = 8,
     device: Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")] = None,
 ) -> None:
-    """Listen to recordings and say what is heard in them."""
+    """Say what one model hears in recordings."""
     hush()
     with refusing(ValueError, OSError):
         words = {} if lyrics is None else {"lyrics": _words(lyrics, files)}

@@ -64,7 +64,7 @@ def genre(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     """A genre mixture of experts: the genre, every genre's probability, every expert's weight, largest first."""
     yield from _one_of(answer, "genre", marks)
     yield Text("Expert gate weights:")
-    yield from _bars(answer["gate_weights"], 20, marks.square, marks.dot, "{:.2f}")
+    yield from bars(answer["gate_weights"], 20, marks.square, marks.dot, "{:.2f}")
 
 
 def label(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
@@ -84,7 +84,7 @@ def meter(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
         yield Text.assemble("Polyrhythm      : ", (" against ".join(answer["meters"]), "bold"))
     yield Text(marks.rule * RULE_WIDTH, "dim")
     yield Text("Meter probabilities (each for itself):")
-    yield from _bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
+    yield from bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
 
 
 def affect(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
@@ -98,7 +98,7 @@ def affect(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     yield Text(marks.rule * RULE_WIDTH, "dim")
     likeliest = sorted(answer["emotions"].items(), key=lambda item: -item[1])[:LIKELIEST]
     yield Text(f"Emotion probabilities (each for itself, the first {LIKELIEST}):")
-    yield from _bars(dict(likeliest), 30, marks.full, marks.shade, "{:4.0%}")
+    yield from bars(dict(likeliest), 30, marks.full, marks.shade, "{:4.0%}")
 
 
 def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator[Text]:
@@ -110,7 +110,7 @@ def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator
         if isinstance(value, dict):
             yield Text(f"{name}:")
             if value and all(isinstance(share, float) and 0 <= share <= 1 for share in value.values()):
-                yield from _bars(value, 30, marks.full, marks.shade, "{:4.0%}", indent + "  ")
+                yield from bars(value, 30, marks.full, marks.shade, "{:4.0%}", indent + "  ")
             else:
                 yield from anything(value, marks, indent + "  ")
         elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
@@ -136,7 +136,7 @@ def _one_of(answer: dict[str, Any], kind: str, marks: Marks) -> Iterator[Text]:
     yield Text.assemble(f"Predicted {kind} : ", (verdict, "bold"))
     yield Text(marks.rule * RULE_WIDTH, "dim")
     yield Text(f"{kind.capitalize()} probabilities:")
-    yield from _bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
+    yield from bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")
 
 
 def _value(value: Any) -> str:
@@ -145,9 +145,7 @@ def _value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _bars(
-    shares: dict[str, float], width: int, mark: str, rest: str, number: str, indent: str = "  "
-) -> Iterator[Text]:
+def bars(shares: dict[str, float], width: int, mark: str, rest: str, number: str, indent: str = "  ") -> Iterator[Text]:
     longest = max(map(len, shares))
     for label, share in sorted(shares.items(), key=lambda item: -item[1]):
         filled = round(share * width)
@@ -156,28 +154,30 @@ def _bars(
 
 
 def _timeline(timeline: list[dict[str, Any]], marks: Marks) -> Iterator[Text]:
-    """One line a window: its span, what was said in words, and how confident that was."""
     if timeline:
         yield Text(marks.rule * RULE_WIDTH, "dim")
         yield Text("Timeline:")
+        yield from windows(timeline)
+
+
+def windows(timeline: list[dict[str, Any]]) -> Iterator[Text]:
+    """One line a window: its span, what was said in words, and how confident that was."""
     for window in timeline:
         said = (value.get("label") if isinstance(value, dict) else value for value in window.values())
         words = ", ".join(value for value in said if isinstance(value, str))
         confidence = f" {window['confidence']:.0%}" if "confidence" in window else ""
         uncertain = ", uncertain" if window.get("uncertain") else ""
-        yield Text(
-            f"  {_clock(window['start_seconds'])}-{_clock(window['end_seconds'])}  {words}{confidence}{uncertain}"
-        )
+        yield Text(f"  {clock(window['start_seconds'])}-{clock(window['end_seconds'])}  {words}{confidence}{uncertain}")
 
 
 def _closing(answer: dict[str, Any]) -> Iterator[Text]:
-    heard, duration = _clock(answer["heard_seconds"]), _clock(answer["duration_seconds"])
+    heard, duration = clock(answer["heard_seconds"]), clock(answer["duration_seconds"])
     yield Text(f"{answer['model']} heard {heard} of {duration}", "dim")
     for warning in answer["warnings"]:
         yield Text(f"warning: {warning}", "yellow")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """61.25 -> 1:01.2; hours only where there are any."""
     minutes, seconds = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)

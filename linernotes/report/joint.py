@@ -7,9 +7,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-# which families answer a question, the preferred one first
+# which families answer a question, the preferred one first. Models are asked in the order of the questions, so that
+# SonicVerse, which also has a word on genre, comes behind those that are preferred for it
 ANSWERED_BY = {
-    "caption": ("sonicverse",),
     "genre": ("genre_moe", "mega_audioformer", "sonicverse"),
     "emotions": ("mathrock_affect",),
     "moods": ("sonicverse",),
@@ -21,16 +21,21 @@ ANSWERED_BY = {
     "vocals": ("sonicverse",),
     "instruments": ("sonicverse", "mega_audioformer"),
     "speech_music": ("mega_audioformer",),
+    "caption": ("sonicverse",),
 }
 QUESTIONS = tuple(ANSWERED_BY)
 # what a Mega-AudioFormer was fine-tuned for shows in its labels
 SUBJECTS = {
-    "speech_music": {"speech", "music", "noise", "song"},
-    "instruments": set("bass brass flute guitar keyboard mallet organ reed string synth_lead vocal".split())
-    | set("drums piano violin cello saxophone trumpet clarinet voice".split()),
-    "genre": set("blues classical country disco hiphop jazz metal pop reggae rock".split())
-    | set("electronic folk soul funk latin ambient experimental instrumental international".split()),
-}
+    "speech_music": {"speech", "music"},
+    "instruments": {
+        "bass", "brass", "cello", "clarinet", "drums", "flute", "guitar", "keyboard", "mallet", "organ", "piano",
+        "reed", "saxophone", "string", "synth_lead", "trumpet", "violin", "vocal", "voice",
+    },
+    "genre": {
+        "ambient", "blues", "classical", "country", "disco", "electronic", "experimental", "folk", "funk", "hiphop",
+        "instrumental", "international", "jazz", "latin", "metal", "pop", "reggae", "rock", "soul",
+    },
+}  # fmt: skip
 # questions of which one answer holds at a time, so that a change of it is a change of the music
 FOLLOWED = ("genre", "vibe", "intensity", "tempo", "meter", "key", "vocals", "speech_music")
 ROUNDING_SECONDS = 0.002  # window edges of models that hear at different rates
