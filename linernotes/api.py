@@ -34,6 +34,9 @@ def load(name: str | PathLike[str], *, device: str | None = None, **kwargs: Any)
     Raises:
         ValueError: nothing of that name, a model of another family, or a device that is not there.
         OSError: the Hub cannot be reached, or has no such repository.
+
+    >>> load("genre-moe").predict("linernotes/assets/morning_mood.ogg")["predicted_genre"]
+    'classical'
     """
     from transformers import PreTrainedConfig
 

@@ -119,9 +119,12 @@ def listen_to_folder(
 def _state() -> Any:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return _Alone()
+    import torch
     from accelerate import PartialState
 
-    return PartialState(timeout=PATIENCE)
+    # without an accelerator, accelerate takes processes for one another's strangers unless it is told that they compute
+    # on the CPU
+    return PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
 
 
 def recordings(folder: Path) -> list[str]:

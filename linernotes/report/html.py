@@ -13,7 +13,7 @@ from markupsafe import Markup
 from linernotes.decoding import Decoded
 from linernotes.rendering import clock, printable
 from linernotes.report.joint import FOLLOWED
-from linernotes.report.page import BLOCKS, name_of, verdict
+from linernotes.report.page import BLOCKS, caption_text, name_of, verdict
 from linernotes.report.page_pictures import gate_radar, spectrogram_address, spectrogram_ticks
 
 SHOWN = 12  # of long lists of probabilities
@@ -50,7 +50,7 @@ def html_page(songs: Iterable[dict[str, Any]]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clock": clock, "printable": printable, "name_of": name_of}
+    environment.filters |= {"clock": clock, "printable": printable, "name_of": name_of, "caption_text": caption_text}
     return environment.get_template("page.html.j2").render(songs=list(songs))
 
 

@@ -230,12 +230,14 @@ def sections(tracks: Mapping[str, Sequence[tuple[float, float, str, bool]]]) -> 
     tracks: by question (start_seconds, end_seconds, label, uncertain), each following the one before. Borders as
     close as the rounding of two sampling rates are one.
     """
+    if not tracks:
+        return []
     starts = {start for track in tracks.values() for start, *_ in _runs(track)}
     borders: list[float] = []
     for start in sorted(starts):
         if not borders or start - borders[-1] > ROUNDING_SECONDS:
             borders.append(start)
-    end = max((track[-1][1] for track in tracks.values()), default=0.0)
+    end = max(track[-1][1] for track in tracks.values())
     ends = {question: [end for _, end, *_ in track] for question, track in tracks.items()}
     found = []
     for start, stop in zip(borders, [*borders[1:], end], strict=True):

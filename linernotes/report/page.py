@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +24,9 @@ NAMES = {"emotions": "Mood", "moods": "Moods", "speech_music": "Kind"}  # others
 BLOCKS = ("genre", "meter", "emotions", "moods", "vibe", "intensity", "tempo", "key", "vocals", "instruments")
 
 
-def page(report: dict[str, Any], title: str, *, columns: int = 80, encoding: str = "utf-8", plain: bool = False):
+def page(
+    report: dict[str, Any], title: str, *, columns: int = 80, encoding: str = "utf-8", plain: bool = False
+) -> Constrain:
     """What rich prints for one recording.
 
     Args:
@@ -44,7 +47,7 @@ def page(report: dict[str, Any], title: str, *, columns: int = 80, encoding: str
         *_windows(report, marks, columns, encoding),
         *_closing(report, marks, columns, encoding),
     ]
-    return Group(*parts)
+    return Constrain(Group(*parts), columns)
 
 
 def name_of(question: str) -> str:
@@ -90,8 +93,13 @@ def _heading(report: dict[str, Any], title: str, marks: Marks, columns: int) -> 
 def _caption(report: dict[str, Any], encoding: str) -> Iterator[RenderableType]:
     if (caption := report["caption"]) is None:
         return
+    yield Padding(Text(caption_text(caption, encoding), "italic"), (0, 0, 1, 0))
+
+
+def caption_text(caption: dict[str, Any], encoding: str = "utf-8") -> str:
+    """The story of a recording that was told part by part, else its caption; its lines are kept."""
     text = caption.get("story") or caption["text"]
-    yield Padding(Text("\n".join(printable(line, encoding) for line in text.splitlines()), "italic"), (0, 0, 1, 0))
+    return "\n".join(printable(line, encoding) for line in text.splitlines())
 
 
 def _summary(report: dict[str, Any], encoding: str) -> Table:

@@ -13,6 +13,7 @@ from matplotlib.image import imsave
 from linernotes.decoding import Decoded
 from linernotes.modeling.audio import stream_audio
 from linernotes.modeling.spectral import hz_to_mel, mel_spectrogram, power_to_db, spectrogram
+from linernotes.rendering import printable
 from linernotes.report.pictures import PALETTE, SPECTROGRAM_DECIBELS, SPECTROGRAM_TICKS_HZ
 
 RATE_HZ = 22_050
@@ -20,7 +21,7 @@ COLUMNS = 900  # of a spectrogram, however long the recording is
 INK = "#123456"  # stands for the colour of the text until the picture is in its page
 # letters stay letters, in the page's own font; ids are the same in every run
 WEB = {"svg.fonttype": "none", "svg.hashsalt": "linernotes", "text.color": INK, "axes.labelcolor": INK}
-WEB |= {"xtick.color": INK, "ytick.color": INK, "axes.edgecolor": INK, "font.size": 11}
+WEB |= {"xtick.color": INK, "ytick.color": INK, "axes.edgecolor": INK, "font.size": 11, "text.parse_math": False}
 drawn_for_the_web = rc_context(WEB)
 
 
@@ -35,7 +36,7 @@ def spectrogram_address(sound: Decoded) -> str:
 
 def spectrogram_ticks() -> list[tuple[float, str]]:
     """Where in its height a frequency lies, in percent from below, and what to write there."""
-    ticks = [hz for hz in SPECTROGRAM_TICKS_HZ if hz < RATE_HZ / 2]
+    ticks = [hz for hz in SPECTROGRAM_TICKS_HZ if 512 <= hz < RATE_HZ / 2]  # lower ones run into each other
     return [(100 * float(hz_to_mel(np.array(hz)) / hz_to_mel(RATE_HZ / 2)), f"{hz} Hz") for hz in ticks]
 
 
@@ -62,7 +63,7 @@ def _columns(sound: Decoded) -> np.ndarray:
 @drawn_for_the_web
 def gate_radar(gates: dict[str, float]) -> str:
     """The weight of every expert of a mixture as a shape."""
-    names, weights = list(gates), np.array(list(gates.values()))
+    names, weights = [printable(name) for name in gates], np.array(list(gates.values()))
     figure = Figure(figsize=(4, 3.4), layout="constrained")
     axes = figure.subplots(subplot_kw={"projection": "polar"})
     angles = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
