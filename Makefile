@@ -1,4 +1,4 @@
-# make demo [AUDIO=song.mp3]   set up, and name the genre of a recording
+# make demo [AUDIO=song.mp3]   set up, and say what all models hear in a recording
 # make test | quick | test-transformers | bench | lint | clean
 PYTHON ?= python3.11
 VENV := .venv
@@ -18,8 +18,7 @@ help:
 	@sed -n '1,2s/^# //p' Makefile
 
 demo: $(VENV)/.core
-	@for recording in linernotes/assets/*.ogg; do $(BIN)/linernotes predict -- "$$recording" || exit; done
-	@if [ -n "$$AUDIO" ]; then $(BIN)/linernotes predict -- "$$AUDIO"; fi
+	@$(BIN)/linernotes listen -- linernotes/assets/*.ogg $${AUDIO:+"$$AUDIO"}
 
 test: $(VENV)/.test
 	$(PYTEST)

@@ -122,8 +122,7 @@ def _state() -> Any:
     import torch
     from accelerate import PartialState
 
-    # without an accelerator, accelerate takes processes for one another's strangers unless it is told that they compute
-    # on the CPU
+    # accelerate does not join processes that have no accelerator, unless it is told that they compute on the CPU
     return PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
 
 

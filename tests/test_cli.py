@@ -18,7 +18,7 @@ import linernotes
 from linernotes import api, cli
 from linernotes.hub_upload.manifest import write_sums
 
-COMMANDS = ("predict", "models", "train", "evaluate", "compare", "export", "verify", "upload")
+COMMANDS = ("listen", "predict", "models", "train", "evaluate", "compare", "export", "verify", "upload")
 
 
 @pytest.fixture

@@ -19,7 +19,10 @@ ROOMS = {"modeling", "models", "hub_upload"}  # folders that are installed under
 FAMILY_FILE = re.compile(r"(?:configuration|feature_extraction|modeling)_(\w+)")
 AUTO_LOADED = ("hub_upload", "benchmarks", "linernotes/demo", "linernotes/training/evaluate.py")
 # what `linernotes --help` imports
-LIGHT = ("__init__.py", "__main__.py", "api.py", "cli.py", "cli_corpus.py", "terminal.py")
+LIGHT = (
+    "__init__.py", "__main__.py", "api.py", "cli.py", "cli_corpus.py", "cli_listen.py", "listening.py",
+    "report/joint.py", "terminal.py",
+)  # fmt: skip
 HEAVY = {"torch", "transformers", "numpy", "huggingface_hub", "safetensors", "soundfile", "soxr", "rich"}
 TRANSFORMERS_SCAN = re.compile(r"^\s*(?:import\s+\.(\S+)\s*$|from\s+\.(\S+)\s+import)", re.MULTILINE)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linernotes import cli, cli_corpus
+from linernotes import cli, cli_corpus, cli_listen
 from linernotes.corpora import generators
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +38,15 @@ def test_the_genre_of_the_readme_sounds(monkeypatch):
     assert np.sqrt(np.mean(clip**2)) > 0.001
 
 
+def test_the_joint_report_of_the_readme_is_there(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (example,) = (block for block in blocks("python") if "linernotes.listen(" in block)
+    found = {}
+    exec(example, found)
+    assert found["report"]["genre"]["label"] == "classical"
+    assert set(found["report"]["meter"]["probabilities"]) == {"3", "4", "5", "7", "9", "11"}
+
+
 def test_commands_and_options_of_the_readme_exist():
     known = {command.callback.__name__ for command in cli.app.registered_commands}
     groups = {
@@ -48,8 +57,12 @@ def test_commands_and_options_of_the_readme_exist():
     shown = [shlex.split(line, comments=True) for line in lines]
     ours = [line for line in shown if line[:1] == ["linernotes"]]
     assert len(ours) >= 6
-    source = "".join(Path(file).read_text(encoding="utf-8") for file in (cli.__file__, cli_corpus.__file__))
+    source = "".join(
+        Path(file).read_text(encoding="utf-8") for file in (cli.__file__, cli_corpus.__file__, cli_listen.__file__)
+    )
     for _, command, *arguments in ours:
+        if "." in command:  # a song, which needs no verb
+            command, arguments = "listen", [command, *arguments]
         assert arguments[0] in groups[command] if command in groups else command in known
         for option in (argument for argument in arguments if argument.startswith("--")):
             assert f'"{option}"' in source or f" {option[2:].replace('-', '_')}:" in source
