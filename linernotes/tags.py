@@ -21,6 +21,7 @@ FRAMES = {  # of ID3 in WAV and AIFF; elsewhere mutagen translates
     "title": "TIT2", "artist": "TPE1", "album": "TALB", "date": "TDRC", "genre": "TCON", "bpm": "TBPM", "mood": "TMOO",
 }  # fmt: skip
 MOST_LETTERS = 1_000  # of a tag in a row; there are files with books in them
+# what mutagen stumbles over in damaged files, besides errors of its own
 DAMAGED = (OSError, ValueError, LookupError, ArithmeticError, AttributeError, TypeError, struct.error)
 
 
