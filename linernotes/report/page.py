@@ -20,7 +20,7 @@ BLOCK_COLUMNS = 38  # of one list of probabilities
 BAR_COLUMNS = 14
 LIKELIEST = 6  # of long lists
 MOST_SECTIONS = 24
-NAMES = {"emotions": "Mood", "moods": "Moods", "speech_music": "Kind"}  # others are called what they are
+NAMES = {"speech_music": "Kind"}  # others are called what they are
 BLOCKS = ("genre", "meter", "emotions", "moods", "vibe", "intensity", "tempo", "key", "vocals", "instruments")
 
 

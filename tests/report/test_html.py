@@ -101,7 +101,7 @@ def test_a_report_of_one_model_has_a_page(sound):
     page = html_page([song_of(report, "x", sound)])
     parsed(page)
     assert "<svg" not in page
-    assert "No model here answers: Mood" in page
+    assert "No model here answers: Emotions" in page
 
 
 def picture(path) -> np.ndarray:

@@ -26,7 +26,7 @@ def test_the_page_answers_every_question():
     for line in (
         "A slow jazz piece in A minor, with a piano & a double bass.",
         "Genre        jazz (74%)",
-        "Mood         joy (80%), calm (60%)",
+        "Emotions     joy (80%), calm (60%)",
         "Moods        nothing for sure; likeliest calm (40%)",
         "Meter        4 (80%)",
         "Instruments  piano (90%), doublebass (70%)",
@@ -70,7 +70,7 @@ def test_doubts_warnings_and_gaps_are_said():
     assert "jazz (74%)  uncertain" in text
     assert "Uncertain: Genre" in text
     assert "Warning: it is short (genre-moe)" in text
-    assert "No model here answers: Mood, Moods, Vibe" in words(text)
+    assert "No model here answers: Emotions, Moods, Vibe" in words(text)
     assert "No answer changes from beginning to end." in text
     assert "Timeline of genre-moe:\n  0:00.0-1:00.0  jazz" in text
 
