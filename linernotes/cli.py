@@ -243,6 +243,24 @@ def convert_mathrock(
         typer.echo(run(checkpoint, out, wavlm=wavlm, clap=clap))
 
 
+@conversion.command("sonicverse")
+def convert_sonicverse(
+    checkpoint: Annotated[Path, typer.Argument(help="A folder with non_lora_trainables.bin and an adapter.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    audio: Annotated[
+        str | None, typer.Option(help="A folder or Hub id of the encoder; MERT-v1-95M by default.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="The same of the language model; by default what the adapter names.")
+    ] = None,
+) -> None:
+    """Write a SonicVerse checkpoint, adapter merged, as a model folder; prints the folder."""
+    hush()
+    run = from_extra("train", "convert_sonicverse", "convert")
+    with refusing(ValueError, OSError):
+        typer.echo(run(checkpoint, out, audio=audio, text=text))
+
+
 def _words(lyrics: Path, files: list[str]) -> str:
     """The text of a file of lyrics. Raises ValueError where it is no text, or nobody knows whose words they are."""
     if len(files) > 1:

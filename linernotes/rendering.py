@@ -101,6 +101,25 @@ def affect(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     yield from bars(dict(likeliest), 30, marks.full, marks.shade, "{:4.0%}")
 
 
+def caption(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
+    """SonicVerse: the caption, the story of a long recording where it was asked for, key, vocals, and what is heard."""
+    yield Text.assemble("Caption     : ", (answer["caption"] or "(none: see the warning below)", "bold"))
+    for line in answer.get("story", "").splitlines():
+        yield Text(f"  {line}")
+    yield Text(marks.rule * RULE_WIDTH, "dim")
+    for name in ("key", "vocals"):
+        if name in answer:
+            choice = answer[name]
+            yield Text.assemble(
+                f"{name.capitalize():<11} : ", (f"{choice['label']} ({choice['confidence']:.0%})", "bold")
+            )
+    for name in ("instruments", "moods", "genres"):
+        if name in answer:
+            shares = answer[name]["probabilities"]
+            heard = ", ".join(f"{label} ({shares[label]:.0%})" for label in answer[name]["labels"])
+            yield Text(f"{name.capitalize():<11} : {heard or '(none)'}")
+
+
 def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator[Text]:
     """Any family's answer: shares by label as bars, largest first; the rest as `key : value`."""
     for key, value in answer.items():
@@ -126,6 +145,7 @@ RENDERERS: dict[str, Callable[[dict[str, Any], Marks], Iterator[Text]]] = {
     "beatmeter": meter,
     "mathrock_affect": affect,
     "mega_audioformer": label,
+    "sonicverse": caption,
 }
 
 

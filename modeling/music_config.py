@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 
 def own_fields(config_class: type[PreTrainedConfig]) -> set[str]:
@@ -26,6 +26,14 @@ def as_sub_config(
         raise ValueError(f"{name} is a {given['model_type']!r}; allowed {allowed}")
     own = own_fields(config_class)
     return config_class(**{field: value for field, value in given.items() if field in own})
+
+
+def as_text_config(given: dict | PreTrainedConfig) -> PreTrainedConfig:
+    """The config of a language model, by its `model_type`; a Mistral-7B's where it names none."""
+    kind = given.get("model_type", "mistral") if isinstance(given, dict) else given.model_type
+    if kind not in CONFIG_MAPPING:
+        raise ValueError(f"text_config is a {kind!r}, which transformers does not have; name a causal language model")
+    return as_sub_config("text_config", given, CONFIG_MAPPING[kind])
 
 
 @strict
@@ -90,8 +98,8 @@ class MusicConfig(PreTrainedConfig):
         own = own_fields(type(self)) | {"id2label", "label2id"}
         written = {**super().to_diff_dict(), **{name: everything[name] for name in sorted(own)}}
         written.pop("_name_or_path", None)  # a local path says nothing to others
-        for name, config_class in self.sub_configs.items():
+        for name in self.sub_configs:
             if written.get(name) is not None:
-                kept = own_fields(config_class) | {"model_type"}
+                kept = own_fields(type(getattr(self, name))) | {"model_type"}
                 written[name] = {field: value for field, value in written[name].items() if field in kept}
         return written

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import initialization as init
 from transformers.utils import ModelOutput, cached_file
 
@@ -32,6 +32,7 @@ from .audio import AudioError, describe, stream_audio
 from .music_config import MusicConfig
 from .windows import Window, merge, split
 
+WHERE = ("revision", "token", "cache_dir", "local_files_only", "subfolder", "force_download")  # of from_pretrained
 SILENCE_RANGE = 1e-4  # peak to peak, full scale 1: below 16-bit dither nothing can be told from the sound
 
 
@@ -134,6 +135,19 @@ def preprocessing(source: str | PathLike, names: tuple[str, ...] = ("do_normaliz
     file = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
     written = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
     return {name: written[name] for name in names if name in written}
+
+
+def load_tokenizer(
+    source: str | PathLike, config: PreTrainedConfig | None = None, **options: Any
+) -> PreTrainedTokenizerBase | None:
+    """The tokenizer in a folder or Hub repository, None where it has none.
+
+    config: of the model that it belongs to. Of a folder of ours it must be given: transformers would ask whether to run
+    the folder's code, to read the config of the whole. options: those of `from_pretrained`.
+    """
+    where = {name: options[name] for name in WHERE if name in options}
+    file = cached_file(source, "tokenizer_config.json", _raise_exceptions_for_missing_entries=False, **where)
+    return AutoTokenizer.from_pretrained(source, config=config, **where) if file else None
 
 
 class MusicModel(PreTrainedModel):

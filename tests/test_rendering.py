@@ -108,6 +108,39 @@ def test_where_no_meter_is_heard_it_says_so():
     assert "Meters heard" not in plain(METERS, family="beatmeter")
 
 
+CAPTIONED = {
+    "model": "sonicverse-smol",
+    "caption": "A slow jazz piece with piano.",
+    "key": {"label": "A minor", "confidence": 0.81, "probabilities": {"A minor": 0.81, "C major": 0.19}},
+    "vocals": {"label": "instrumental", "confidence": 0.9, "probabilities": {"instrumental": 0.9, "female": 0.1}},
+    "instruments": {"labels": ["piano", "drums"], "probabilities": {"drums": 0.6, "piano": 0.95, "violin": 0.1}},
+    "genres": {"labels": [], "probabilities": {"jazz": 0.4}},
+    "uncertain": False,
+    "caption_start_seconds": 0.0,
+    "caption_end_seconds": 30.0,
+    "duration_seconds": 30.0,
+    "heard_seconds": 30.0,
+    "warnings": [],
+}
+
+
+def test_a_caption_comes_first_then_what_is_heard():
+    assert plain(CAPTIONED, family="sonicverse").splitlines()[3:-3] == [
+        "Caption     : A slow jazz piece with piano.",
+        "─" * 55,
+        "Key         : A minor (81%)",
+        "Vocals      : instrumental (90%)",
+        "Instruments : piano (95%), drums (60%)",
+        "Genres      : (none)",
+    ]
+    told = plain(CAPTIONED | {"caption": None, "story": "0:00-0:30: One.\n0:30-1:00: Two."}, family="sonicverse")
+    assert told.splitlines()[3:6] == [
+        "Caption     : (none: see the warning below)",
+        "  0:00-0:30: One.",
+        "  0:30-1:00: Two.",
+    ]
+
+
 AFFECT = {
     "model": "mathrock-pocket",
     "predicted_emotions": ["sadness", "desire"],

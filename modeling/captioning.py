@@ -1,0 +1,236 @@
+"""What SonicVerse says of whole recordings: facts window by window, captions of stretches, one story of long ones.
+
+A window is heard once. What is left of it, two vectors of its mean over time, is kept, and so a caption can be written
+of any stretch of windows without listening again; of frames and words nothing stays in memory.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.utils import ModelOutput, logging
+
+from .audio import describe
+from .chat import answer_of, encoded, rendered, with_mark
+from .grounding import Known, agreeing, best, contradictions, known
+from .music_model import Hearing, MusicModel, rounded, unbatch
+from .music_tags import ANSWER_KEYS
+from .projector import Pooled
+from .sections import Section, SectionFinder, excerpt, slots
+from .stories import clock, sentence_of, story, told
+from .windows import Window
+
+SAMPLING = {"do_sample": True, "temperature": 0.8, "top_p": 0.95}  # of further candidates; the seed is always the same
+
+
+@dataclass
+class Notes:
+    """What is kept of a recording for its captions: its windows, and its sections where they are asked for."""
+
+    finder: SectionFinder | None
+    windows: list[Section] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+
+
+class CaptioningModel(MusicModel):
+    """`predict` of a model that hears facts and writes captions; config: a SonicVerseConfig."""
+
+    def predict(
+        self,
+        audio: Any,
+        *,
+        prompt: str | None = None,
+        long: bool = False,
+        grounded: bool = True,
+        max_new_tokens: int | None = None,
+        batch_size: int = 8,
+        **options: Any,
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """As `MusicModel.predict`, with a caption.
+
+        Args:
+            prompt: what to ask of the sound; `<sound>` in it says where the sound is, by default behind it.
+            long: adds `segments`, the sections of the recording, each with its times, facts and caption, and `story`.
+            grounded: sentences that contradict what the heads are sure of are not said: where a caption does, others
+                are tried; what contradicts even in the best of them is taken out and listed in `withheld`.
+            max_new_tokens: of a caption; `config.max_new_tokens` by default.
+
+        Returns:
+            `caption` and the stretch that it is about (`caption_start_seconds`, `caption_end_seconds`), `key` and
+            `vocals` with `label`, `confidence` and `probabilities`, `instruments`, `moods` and `genres` with `labels`
+            and `probabilities`. Without a language model the captions are None, and `warnings` says how to get them.
+        """
+        question, sources = with_mark(prompt), list(audio) if isinstance(audio, (list, tuple)) else [audio]
+        if max_new_tokens is not None and max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be 1 or more")
+        self._refuse_wordless()
+        hearings = [Hearing(describe(each), words=Notes(self._finder() if long else None)) for each in sources]
+        answers = self._predict(audio, batch_size=batch_size, hearings=hearings, **options)
+        pairs = zip(answers if isinstance(answers, list) else [answers], hearings, strict=True)
+        asked = [each for answer, hearing in pairs if "error" not in answer for each in self._asked(answer, hearing)]
+        if self.language_model is not None:
+            with self._listening():
+                self._write(asked, question, grounded, max_new_tokens or self.config.max_new_tokens, batch_size)
+        for answer in answers if isinstance(answers, list) else [answers]:
+            if "segments" in answer:
+                answer["story"] = story(answer["segments"])
+        return answers
+
+    def _refuse_wordless(self) -> None:
+        if self.language_model is not None and self.tokenizer is None:
+            raise ValueError(
+                "this model writes captions, but its folder has no tokenizer: set model.tokenizer to that of its "
+                "language model and save the model again"
+            )
+
+    # Listening
+
+    def _finder(self) -> SectionFinder:
+        return SectionFinder(max_seconds=self.config.caption_seconds)
+
+    def _inputs(self, waveforms: list[np.ndarray]) -> dict[str, Tensor]:
+        rate = self.config.sampling_rate
+        inputs = self.feature_extractor(waveforms, sampling_rate=rate, padding=True, return_tensors="pt")
+        return dict(inputs.to(self.device))
+
+    def _read_windows(self, batch: list[tuple[Hearing, Window]]) -> list[dict[str, np.ndarray]]:
+        states, mask = self.encode(**self._inputs([window.samples for _, window in batch]))
+        pooled = self.projector.pool(states, mask)
+        kept = unbatch({"content": pooled.content, "shared": pooled.shared})
+        for row, ((hearing, window), means) in enumerate(zip(batch, kept, strict=True)):
+            section = Section(window.start_seconds, window.end_seconds, **means)
+            hearing.words.windows.append(section)
+            if hearing.words.finder is not None:
+                frames = int(mask[row].sum())
+                hearing.words.sections += self._sections(hearing.words.finder, window, section, states[row, :, :frames])
+        answers = self.readings(ModelOutput(task_logits=self.tempered(self.projector.judge(pooled))))
+        return unbatch(answers) if answers else [{} for _ in batch]
+
+    def _sections(self, finder: SectionFinder, window: Window, section: Section, states: Tensor) -> list[Section]:
+        """The sections that a window completes. As published, frames are no means: then a window is a section."""
+        if self.config.original_pooling:
+            return [section]
+        (mixed,) = unbatch(self.projector.mixed(states[None])._asdict())
+        span = window.start_seconds, window.end_seconds
+        parts = slots(mixed["content"], mixed["shared"], span, window.new_seconds)
+        return [done for slot in parts for done in finder.add(slot)]
+
+    def readings(self, outputs: ModelOutput) -> dict[str, Tensor]:
+        """Probabilities by task. Of classes of which one holds, those of independent ones given that just one does."""
+        tasks = self.config.tasks
+        return {
+            name: logits.float().softmax(-1) if tasks[name]["exclusive"] else logits.float().sigmoid()
+            for name, logits in outputs.task_logits.items()
+        }
+
+    def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
+        answer, surest = {}, [1.0] * (not reading)
+        for name in sorted(reading, key=lambda each: self.config.tasks[each]["exclusive"], reverse=True):
+            task = self.config.tasks[name]
+            shares = rounded(task["classes"], reading[name])
+            label = max(shares, key=shares.get)
+            surest.append(shares[label])
+            if task["exclusive"]:
+                found = {"label": label, "confidence": shares[label]}
+            else:
+                least = task["thresholds"] or [0.5] * len(shares)
+                there = [each for each, from_there in zip(shares, least, strict=True) if shares[each] >= from_there]
+                found = {"labels": sorted(there, key=shares.get, reverse=True)}
+            answer[ANSWER_KEYS[name]] = found | {"probabilities": shares}
+        return answer | {"uncertain": not max(surest) >= self.config.abstain_below}
+
+    def _answer(self, hearing: Hearing, timeline: bool) -> dict[str, Any]:
+        answer = super()._answer(hearing, timeline)
+        if "error" in answer:
+            return answer
+        if self.language_model is None:
+            answer["warnings"].append(f"captions need the language model, which is not here: {self.how_to_get_words()}")
+        return {"model": answer.pop("model"), "caption": None} | answer
+
+    # Writing
+
+    def _asked(self, answer: dict[str, Any], hearing: Hearing) -> list[tuple[dict[str, Any], Section]]:
+        """What captions are asked for: places for them, with facts, and the stretches they are about."""
+        notes, config = hearing.words, self.config
+        about = excerpt(notes.windows, hearing.weights, config.caption_seconds)
+        answer["caption_start_seconds"] = round(about.start_seconds, 3)
+        answer["caption_end_seconds"] = round(about.end_seconds, 3)
+        if hearing.duration_seconds > config.caption_seconds and self.language_model is not None:
+            span = f"{clock(about.start_seconds)}-{clock(about.end_seconds)} of {clock(hearing.duration_seconds)}"
+            answer["warnings"].append(f"the caption describes {span}; long=True describes the whole recording")
+        asked = [(answer, about)]
+        if notes.finder is not None:
+            sections = [*notes.sections, *notes.finder.finish()]
+            answer["segments"] = [self._segment(section) for section in sections]
+            asked += zip(answer["segments"], sections, strict=True)
+        return asked
+
+    def _facts(self, about: Section) -> dict[str, Any]:
+        """What the heads hear in a stretch."""
+        with self._listening():
+            logits = self.projector.judge(self._pooled([about]))
+            answers = self.readings(ModelOutput(task_logits=self.tempered(logits)))
+        return self.decode(unbatch(answers)[0] if answers else {})
+
+    def _segment(self, about: Section) -> dict[str, Any]:
+        span = {"start_seconds": round(about.start_seconds, 3), "end_seconds": round(about.end_seconds, 3)}
+        return {**span, "caption": None, **self._facts(about)}
+
+    def _pooled(self, stretches: list[Section]) -> Pooled:
+        parts = ([getattr(each, name) for each in stretches] for name in ("content", "shared"))
+        return Pooled(*(torch.from_numpy(np.stack(part)).to(self.device, self.dtype) for part in parts))
+
+    def _write(
+        self, asked: list[tuple[dict, Section]], question: str, grounded: bool, max_new_tokens: int, batch_size: int
+    ) -> None:
+        """Puts `caption` into every place, and `withheld` where sentences were taken out."""
+        messages = [{"role": "user", "content": question}]
+        sound = [self.config.audio_token_id] * self.config.audio_tokens
+        ids = torch.tensor(encoded(self.tokenizer, rendered(self.tokenizer, messages, asking=True), sound))
+        # a bar of transformers, shown where somebody waits for many captions at a terminal
+        bar = logging.tqdm(total=len(asked), desc="captions", disable=None if len(asked) > batch_size else True)
+        for start in range(0, len(asked), batch_size):
+            group = asked[start : start + batch_size]
+            pooled = self._pooled([about for _, about in group])
+            tokens = self.projector.tokens(pooled, self.projector.judge(pooled))
+            captions = self._said(ids, tokens, max_new_tokens)
+            for row, ((place, about), caption) in enumerate(zip(group, captions, strict=True)):
+                if grounded:
+                    caption, withheld = self._grounded(
+                        caption, place, about, ids, tokens[row : row + 1], max_new_tokens
+                    )
+                    place |= {"withheld": withheld} if withheld else {}
+                place["caption"] = caption
+            bar.update(len(group))
+        bar.close()
+
+    def _said(self, ids: Tensor, tokens: Tensor, max_new_tokens: int, **options: Any) -> list[str]:
+        """Captions of sounds, (batch, audio_tokens, width), by default the likeliest word after the other."""
+        rows = ids.to(self.device).expand(len(tokens), -1)
+        options = {"do_sample": False, "max_new_tokens": max_new_tokens, **options}
+        said = self.generate(rows, audio_tokens=tokens, **options)
+        return [answer_of(text) for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
+
+    def _grounded(
+        self, caption: str, place: dict, about: Section, ids: Tensor, tokens: Tensor, max_new_tokens: int
+    ) -> tuple[str, list[str]]:
+        """A caption that contradicts nothing that is sure, and the sentences that were taken out of it."""
+        sure = self._sure(place, about)
+        others = self.config.candidates - 1
+        if contradictions(caption, sure) and others > 0:
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                options = {**SAMPLING, "num_return_sequences": others}
+                caption = best([caption, *self._said(ids, tokens, max_new_tokens, **options)], sure)
+        kept, withheld = agreeing(caption, sure)
+        if withheld and not kept:  # nothing is left: what is sure is said in our own words
+            kept = sentence_of(told({**place, "start_seconds": 0.0, "end_seconds": 0.0}).facts)
+        return (kept if withheld else caption), withheld
+
+    def _sure(self, place: dict[str, Any], about: Section) -> Known:
+        """What is sure of a stretch: of a recording that is longer than it, what is heard in the stretch itself."""
+        whole = place.get("duration_seconds", 0.0) <= about.end_seconds - about.start_seconds + 1e-3
+        facts = place if whole else self._facts(about)
+        return known(facts, self.config.confident_above, self.config.confident_below)
