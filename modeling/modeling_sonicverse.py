@@ -18,27 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    GenerationConfig,
-    HubertModel,
-    PreTrainedConfig,
-    PreTrainedTokenizerBase,
-    Wav2Vec2FeatureExtractor,
-)
+from transformers import AutoModelForCausalLM, HubertModel, PreTrainedTokenizerBase, Wav2Vec2FeatureExtractor
 from transformers import initialization as init
-from transformers.utils import ModelOutput, cached_file
+from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .audio import describe  # noqa: F401 (named for transformers, as those below: see music_model.py)
 from .caption_facts import facts_of  # noqa: F401
+from .caption_reasons import reasons  # noqa: F401
 from .captioning import CaptioningModel
 from .chat import with_mark  # noqa: F401
 from .configuration_sonicverse import SonicVerseConfig
 from .containers import missing_bytes  # noqa: F401
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .grounding import known  # noqa: F401
+from .language_models import fetched, how_to_get, located, speaker_config
 from .music_config import MusicConfig  # noqa: F401
 from .music_model import load_backbone, load_tokenizer, name_of_backbone, preprocessing, start_as_torch_does
 from .music_tags import ANSWER_KEYS  # noqa: F401
@@ -46,6 +40,7 @@ from .music_words import meant_by  # noqa: F401
 from .projector import ContentProjector, MultiTaskProjector, TaskHead, all_hidden_states, task_loss, word_loss
 from .sections import SectionFinder  # noqa: F401
 from .stories import story  # noqa: F401
+from .storytellers import teller  # noqa: F401
 from .windows import Window  # noqa: F401
 
 
@@ -65,17 +60,6 @@ class SonicVerseOutput(ModelOutput):
     audio_tokens: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
-
-
-def speaker_config(source: str | PathLike) -> PreTrainedConfig:
-    """The config of a language model, with what its own generation takes for the end of an answer and for padding."""
-    config = AutoConfig.from_pretrained(source)
-    if cached_file(source, "generation_config.json", _raise_exceptions_for_missing_entries=False):
-        generation = GenerationConfig.from_pretrained(source)
-        for name in ("eos_token_id", "pad_token_id"):
-            if getattr(generation, name) is not None:
-                setattr(config, name, getattr(generation, name))
-    return config
 
 
 class SonicVerseForConditionalGeneration(CaptioningModel):
@@ -115,7 +99,8 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
 
         Args:
             audio: a MERT or HuBERT, such as m-a-p/MERT-v1-95M.
-            text: a causal language model with its tokenizer; None for none: then options has its `text_config`.
+            text: a causal language model with its tokenizer; None for none: then options has its `text_config`. Of a
+                Hub id that `linernotes fetch-llm` has fetched, what was fetched is taken.
             options: fields of SonicVerseConfig.
 
         Raises ValueError where a part's weights are not exactly those of its config.
@@ -124,7 +109,7 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
         fields = {"audio_config": encoder.config, "audio_name": name_of_backbone(audio), **preprocessing(audio)}
         words = {"has_language_model": False}
         if text is not None:
-            words |= {"text_config": speaker_config(text), "text_name": name_of_backbone(text)}
+            words |= {"text_config": speaker_config(located(text)), "text_name": name_of_backbone(text)}
         model = cls(cls.config_class(**fields | words | options))
         model.audio_encoder.load_state_dict(encoder.state_dict())
         if text is not None:
@@ -137,12 +122,13 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
         """Gives a model that has none its language model, so that it writes captions.
 
         Args:
-            source: a causal language model on the Hub or in a folder, of the shape of `config.text_config`.
+            source: a causal language model on the Hub, fetched or in a folder, of the shape of `config.text_config`.
             tokenizer: by default the one in the same place.
             options: of transformers' `from_pretrained`, such as `gguf_file`.
 
         Raises ValueError where it is of another shape, or there is no tokenizer.
         """
+        source = located(source)
         found = load_backbone(AutoModelForCausalLM, source, **options)
         wanted, got = ((c.model_type, c.hidden_size, c.vocab_size) for c in (self.config.text_config, found.config))
         if wanted != got:
@@ -164,13 +150,17 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, **kwargs):
-        """As any model of the collection, with the tokenizer of the same place; what is frozen stays frozen."""
+        """As any model of the collection, with the tokenizer of the same place; what is frozen stays frozen.
+
+        The language model of a folder that has none is put in where `linernotes fetch-llm` has fetched it.
+        """
         loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model.freeze()
         if model.config.has_language_model and pretrained_model_name_or_path is not None:
-            options = kwargs | {"config": model.config.text_config}
-            model.tokenizer = load_tokenizer(pretrained_model_name_or_path, **options)
+            model.tokenizer = load_tokenizer(pretrained_model_name_or_path, **kwargs)
+        elif not model.config.has_language_model and (folder := fetched(model.config.text_name)):
+            model.add_language_model(folder)
         return loaded
 
     def save_pretrained(self, save_directory, **kwargs):
@@ -255,7 +245,7 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
             task_logits=self.tempered(task_logits), audio_tokens=self.projector.tokens(pooled, task_logits)
         )
         if input_ids is not None:
-            embeds = self._embedded(input_ids, output.audio_tokens)
+            embeds = self.embedded(input_ids, output.audio_tokens)
             said = self.language_model(inputs_embeds=embeds, attention_mask=attention_mask, use_cache=False, **kwargs)
             output.logits, output.hidden_states, output.attentions = said.logits, said.hidden_states, said.attentions
         if labels is not None:
@@ -277,7 +267,7 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
             return task_logits
         return {name: each / self.config.tasks[name]["temperature"] for name, each in task_logits.items()}
 
-    def _embedded(self, input_ids: Tensor, audio_tokens: Tensor) -> Tensor:
+    def embedded(self, input_ids: Tensor, audio_tokens: Tensor) -> Tensor:
         """(batch, tokens, width): words, and the tokens of the sound in their places."""
         if self.language_model is None:
             raise ValueError(f"{self.config.model_name} has no language model here: {self.how_to_get_words()}")
@@ -290,8 +280,7 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
 
     def how_to_get_words(self) -> str:
         """What to do where the language model is missing."""
-        name = self.config.text_name or "a language model of its text_config"
-        return f"model.add_language_model({name!r}) fetches it from the Hub, or reads it from a folder"
+        return how_to_get(self.config.text_name)
 
     @torch.no_grad()
     def generate(
@@ -312,7 +301,7 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
         """
         if audio_tokens is None:
             audio_tokens = self(input_values, audio_attention_mask).audio_tokens
-        embeds, ends = self._embedded(input_ids, audio_tokens), self.config.text_config.eos_token_id
+        embeds, ends = self.embedded(input_ids, audio_tokens), self.config.text_config.eos_token_id
         padding = self.config.text_config.pad_token_id
         options.setdefault("pad_token_id", padding if padding is not None else np.ravel(ends).tolist()[0])
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask

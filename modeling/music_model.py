@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import initialization as init
 from transformers.utils import ModelOutput, cached_file
 
@@ -137,17 +137,12 @@ def preprocessing(source: str | PathLike, names: tuple[str, ...] = ("do_normaliz
     return {name: written[name] for name in names if name in written}
 
 
-def load_tokenizer(
-    source: str | PathLike, config: PreTrainedConfig | None = None, **options: Any
-) -> PreTrainedTokenizerBase | None:
-    """The tokenizer in a folder or Hub repository, None where it has none.
-
-    config: of the model that it belongs to. Of a folder of ours it must be given: transformers would ask whether to run
-    the folder's code, to read the config of the whole. options: those of `from_pretrained`.
-    """
+def load_tokenizer(source: str | PathLike, **options: Any) -> PreTrainedTokenizerBase | None:
+    """The tokenizer in a folder or Hub repository, None where it has none. options: those of `from_pretrained`."""
     where = {name: options[name] for name in WHERE if name in options}
     file = cached_file(source, "tokenizer_config.json", _raise_exceptions_for_missing_entries=False, **where)
-    return AutoTokenizer.from_pretrained(source, config=config, **where) if file else None
+    # never code of the folder: transformers would ask for leave to read the model's own config, and wait for an answer
+    return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where) if file else None
 
 
 class MusicModel(PreTrainedModel):

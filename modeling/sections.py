@@ -54,18 +54,23 @@ def mean_of(parts: list, seconds: list[float]) -> Section:
     return Section(parts[0].start_seconds, parts[-1].end_seconds, *means)
 
 
+def middle(windows: list[Section], seconds: float) -> slice:
+    """Of a recording's windows those in its middle that last `seconds` together."""
+    duration = windows[-1].end_seconds
+    if duration <= seconds:
+        return slice(len(windows))
+    first = max(i for i, each in enumerate(windows) if each.start_seconds <= (duration - seconds) / 2 + 1e-6)
+    end = windows[first].start_seconds + seconds + 1e-6
+    return slice(first, max(i for i, each in enumerate(windows) if each.end_seconds <= end) + 1)
+
+
 def excerpt(windows: list[Section], new_seconds: list[float], seconds: float) -> Section:
-    """Of a recording's windows those in its middle that last `seconds` together, as one section.
+    """Those in its middle as one section.
 
     new_seconds: how much of each window no earlier one held; what overlaps counts once.
     """
-    duration = windows[-1].end_seconds
-    if duration <= seconds:
-        return mean_of(windows, new_seconds)
-    first = max(i for i, each in enumerate(windows) if each.start_seconds <= (duration - seconds) / 2 + 1e-6)
-    start = windows[first].start_seconds
-    taken = [i for i in range(first, len(windows)) if windows[i].end_seconds <= start + seconds + 1e-6]
-    return mean_of([windows[i] for i in taken], [new_seconds[i] for i in taken])
+    taken = middle(windows, seconds)
+    return mean_of(windows[taken], new_seconds[taken])
 
 
 def slots(content: np.ndarray, shared: np.ndarray, span: tuple[float, float], new_seconds: float) -> Iterator[Slot]:

@@ -226,7 +226,7 @@ def test_a_model_of_the_family_that_reads_none_says_so_with_its_answer(reader, r
 @pytest.mark.parametrize(
     ("content", "files", "message"),
     [
-        (b"never meant", 1, "genre-moe is a genre_moe, and that family takes no lyrics: leave --lyrics out"),
+        (b"never meant", 1, "genre-moe is a genre_moe, and that family takes no --lyrics: leave it out"),
         (b"never meant", 2, "--lyrics are the words of one recording, and 2 are named: ask about each alone"),
         (b"\xff\xfe\x00", 1, "words.txt is no text in UTF-8 ("),
         (None, 1, "No such file or directory"),

@@ -197,7 +197,7 @@ def test_the_sound_stands_in_its_place_and_nowhere_else():
     ids, _ = asked(model, "describe <sound> music")
     place = ids[0] == model.config.audio_token_id
     tokens = torch.randn(1, model.config.audio_tokens, 48)
-    embeds = model._embedded(ids, tokens)
+    embeds = model.embedded(ids, tokens)
     words = model.get_input_embeddings()(ids[0, ~place])
     assert torch.equal(embeds[0, place], tokens[0])
     assert torch.equal(embeds[0, ~place], words)
