@@ -68,10 +68,11 @@ def ask(target: str | Path, *, revision: str | None = None, token: str | None = 
 
 
 def clean_environment(home: Path) -> dict[str, str]:
-    """This environment without what Python, transformers and the Hub's client read from it, and an empty cache."""
+    """This environment without what Python, transformers and the Hub's client read from it, and empty caches."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(HIDDEN_VARIABLES)}
     environment |= {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
-    return environment | {"HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    empty = {"HF_HOME": str(home), "LINERNOTES_CACHE": str(home)}
+    return environment | empty | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 def sound_report(target: str, report: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from linernotes.hub_upload.card import build_card, default_repo_id
 from linernotes.hub_upload.card_source import read_object
+from linernotes.hub_upload.completing import lacks_language_model, put_language_model_in
 from linernotes.hub_upload.configs import CLASS_OF_MODULE
 from linernotes.hub_upload.errors import PublishError, VerifyError
 from linernotes.hub_upload.manifest import SUMS, read_sums, verify, write_sums
@@ -94,6 +95,9 @@ def fill(source: Path, folder: Path, repo_id: str, say: Say, short: bool) -> Non
     """The files of the repository, from the model's folder."""
     say("copying the model and its code")
     copy_model(source, folder)
+    if lacks_language_model(folder):
+        say("putting its language model in")
+        put_language_model_in(folder)
     say("writing the card")
     (folder / "README.md").write_text(build_card(source, repo_id), encoding="utf-8")
     if (source / "walkthrough.py").is_file():

