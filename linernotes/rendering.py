@@ -102,10 +102,10 @@ def affect(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
 
 
 def caption(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
-    """SonicVerse: the caption, the story of a long recording where it was asked for, key, vocals, and what is heard."""
+    """SonicVerse: the caption, key, vocals, and what is heard; the story of a long recording where it was asked for."""
     yield Text.assemble("Caption     : ", (answer["caption"] or "(none: see the warning below)", "bold"))
-    for line in answer.get("story", "").splitlines():
-        yield Text(f"  {line}")
+    for sentence in answer.get("withheld", ()):
+        yield Text(f"  withheld, for it contradicts what is heard: {sentence}", "dim")
     yield Text(marks.rule * RULE_WIDTH, "dim")
     for name in ("key", "vocals"):
         if name in answer:
@@ -118,6 +118,10 @@ def caption(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
             shares = answer[name]["probabilities"]
             heard = ", ".join(f"{label} ({shares[label]:.0%})" for label in answer[name]["labels"])
             yield Text(f"{name.capitalize():<11} : {heard or '(none)'}")
+    if "story" in answer:
+        yield Text(marks.rule * RULE_WIDTH, "dim")
+        yield Text(f"Story ({len(answer['segments'])} sections):")
+        yield from (Text(f"  {line}") for line in answer["story"].splitlines())
 
 
 def anything(answer: dict[str, Any], marks: Marks, indent: str = "") -> Iterator[Text]:

@@ -246,7 +246,9 @@ class CaptioningModel(MusicModel):
         rows = ids.to(self.device).expand(len(tokens), -1)
         options = {"do_sample": False, "max_new_tokens": max_new_tokens, **options}
         said = self.generate(rows, audio_tokens=tokens, **options)
-        return [answer_of(text) for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
+        ended = np.isin(said.cpu().numpy(), self.config.text_config.eos_token_id).any(1)  # one id, or several
+        texts = self.tokenizer.batch_decode(said, skip_special_tokens=True)
+        return [answer_of(text, whole) for text, whole in zip(texts, ended, strict=True)]
 
     def _grounded(
         self, caption: str, place: dict, about: Section, ids: Tensor, tokens: Tensor, max_new_tokens: int

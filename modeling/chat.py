@@ -5,6 +5,7 @@ placeholders as the sound has tokens, and only what the assistant says is learne
 Shapes: token ids (batch, tokens); labels likewise, -100 where nothing is asked.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,6 +90,8 @@ def padded(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> tup
     return ids, mask
 
 
-def answer_of(text: str) -> str:
-    """What was generated, as one line of whole words."""
-    return " ".join(text.split())
+def answer_of(text: str, is_whole: bool = True) -> str:
+    """What was generated, as one line. Of an answer that was cut off, the sentences that are whole, if any is."""
+    text = " ".join(text.split())
+    ended = None if is_whole else re.match(r".*[.!?](?= )", f"{text} ")
+    return ended[0] if ended else text

@@ -54,9 +54,7 @@ def teller(model: str, endpoint: str | None = None, device: str | torch.device =
     if endpoint is None:
         return local_teller(model, device)
     if not re.match(r"https?://[^/]", endpoint):
-        raise ValueError(
-            f"story_endpoint is {endpoint!r}; it must begin with http:// or https://, and end before /chat"
-        )
+        raise ValueError(f"story_endpoint is {endpoint!r}; it must be the address of a service over http(s)")
     return lambda segments: asked(endpoint, model, messages_of(segments))
 
 

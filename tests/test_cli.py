@@ -12,6 +12,8 @@ import pytest
 import soundfile
 import torch
 from published_mathrock import TINY_CLAP, TINY_TEXT, TINY_WAVLM, tiny_tokenizer
+from small_sonicverse import made_of
+from small_sonicverse import make as make_captioner
 from typer.testing import CliRunner, Result
 
 import linernotes
@@ -247,6 +249,51 @@ def test_lyrics_for_a_folder_without_a_tokenizer_end_with_a_message(reader, reco
     result = run("predict", "--model", folder, recording, "--lyrics", lyrics)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "this model reads lyrics, but its folder has no tokenizer" in result.stderr
+
+
+# Long recordings
+
+
+@pytest.fixture(scope="module")
+def captioner(tmp_path_factory) -> Path:
+    """A small SonicVerse that nobody trained."""
+    folder = tmp_path_factory.mktemp("captioner")
+    make_captioner(model_name="captioner").save_pretrained(folder)
+    return folder
+
+
+def test_a_long_recording_is_told(captioner, tmp_path):
+    soundfile.write(tmp_path / "long.wav", made_of(12.0, 9.0), 24_000)
+    answer = json.loads(run("predict", "--json", "--model", captioner, "--long", tmp_path / "long.wav").stdout)
+    expected = linernotes.load(captioner).predict(str(tmp_path / "long.wav"), long=True)
+    assert answer == {"path": str(tmp_path / "long.wav"), **expected}
+    assert len(answer["segments"]) == 2
+    text = run("predict", "--model", captioner, "--long", tmp_path / "long.wav").stdout
+    assert "Story" in text
+    assert f"{answer['segments'][1]['start_seconds']:.1f}"[:2] == "12"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--long"], "genre-moe is a genre_moe, and that family takes no --long: leave it out"),
+        (["--story-model", "x"], "that family takes no --story-model: leave it out"),
+        (["--story-endpoint", "http://x"], "that family takes no --story-endpoint: leave it out"),
+    ],
+)
+def test_families_that_tell_no_stories_refuse_them(bundled, recording, arguments, message):
+    result = run("predict", recording, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_a_teller_that_cannot_be_is_refused_in_one_line(captioner, recording):
+    result = run("predict", "--model", captioner, recording, "--story-model", "x")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "story_model tells the story of a long recording: ask for it with long=True" in result.stderr
+    result = run("predict", "--model", captioner, recording, "--long", "--story-model", "x", "--story-endpoint", "x")
+    assert result.exit_code == 2
+    assert "story_endpoint is 'x'; it must be the address of a service over http(s)" in result.stderr
 
 
 # models

@@ -133,9 +133,19 @@ def test_a_caption_comes_first_then_what_is_heard():
         "Instruments : piano (95%), drums (60%)",
         "Genres      : (none)",
     ]
-    told = plain(CAPTIONED | {"caption": None, "story": "0:00-0:30: One.\n0:30-1:00: Two."}, family="sonicverse")
-    assert told.splitlines()[3:6] == [
+    told = plain(CAPTIONED | {"caption": None, "withheld": ["A voice sings."]}, family="sonicverse").splitlines()
+    assert told[3:5] == [
         "Caption     : (none: see the warning below)",
+        "  withheld, for it contradicts what is heard: A voice sings.",
+    ]
+
+
+def test_the_story_of_a_long_recording_comes_last():
+    long = {"story": "0:00-0:30: One.\n0:30-1:00: Two.", "segments": [{}, {}]}
+    assert plain(CAPTIONED | long, family="sonicverse").splitlines()[8:-3] == [
+        "Genres      : (none)",
+        "─" * 55,
+        "Story (2 sections):",
         "  0:00-0:30: One.",
         "  0:30-1:00: Two.",
     ]

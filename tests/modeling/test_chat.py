@@ -95,3 +95,17 @@ def test_rows_are_filled_up_on_either_side():
 
 def test_an_answer_is_one_line():
     assert answer_of("  A song.\n\n In C. ") == "A song. In C."
+
+
+@pytest.mark.parametrize(
+    ("text", "is_whole", "expected"),
+    [
+        (" A song.\n  In A minor ", True, "A song. In A minor"),
+        ("A song. It is fast! The", False, "A song. It is fast!"),
+        ("A song. In 3.5", False, "A song."),
+        ("A song without an end", False, "A song without an end"),
+        ("A song.", False, "A song."),
+    ],
+)
+def test_of_an_answer_that_is_cut_off_whole_sentences_are_kept(text, is_whole, expected):
+    assert answer_of(text, is_whole) == expected
