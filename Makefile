@@ -7,18 +7,26 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 INPUTS := pyproject.toml constraints.txt
 # benchmarks that need a data set, a soundfont or an argument are run by hand
-BENCHMARKS := $(filter-out benchmarks/beatmeter_chunks.py benchmarks/front_ends.py benchmarks/gate_ablation.py benchmarks/mega_audioformer_scaling.py benchmarks/meter_baseline.py benchmarks/meter_heads.py benchmarks/score_facts.py, $(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/beatmeter_chunks.py benchmarks/front_ends.py benchmarks/gate_ablation.py benchmarks/mega_audioformer_scaling.py benchmarks/meter_baseline.py benchmarks/meter_heads.py benchmarks/score_facts.py benchmarks/sonicverse_speed.py, $(wildcard benchmarks/*.py))
 export AUDIO
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test quick test-transformers bench lint clean
+.PHONY: help demo language-model test quick test-transformers bench lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@sed -n '1,2s/^# //p' Makefile
 
 demo: $(VENV)/.core
+ifneq ($(wildcard models/sonicverse-smol/config.json),)
+	@$(MAKE) --no-print-directory language-model || \
+		echo "make: the language model could not be fetched (see above), so there are no captions; the rest is heard" >&2
+endif
 	@$(BIN)/linernotes listen -- linernotes/assets/*.ogg $${AUDIO:+"$$AUDIO"}
+
+# what writes the captions of sonicverse-smol, into the cache of linernotes; it is fetched once
+language-model: $(VENV)/.llm
+	@$(BIN)/linernotes fetch-llm
 
 test: $(VENV)/.test
 	$(PYTEST)
@@ -53,11 +61,15 @@ $(VENV)/.core: $(BIN)/python $(INPUTS)
 	@$(INSTALL) -e .
 	@touch $@
 
+$(VENV)/.llm: $(BIN)/python $(INPUTS)
+	@$(INSTALL) -e ".[llm]"
+	@touch $@ $(VENV)/.core
+
 $(VENV)/.test: $(BIN)/python $(INPUTS)
 	@echo "installing linernotes and what the tests need into $(VENV)"
 	@$(INSTALL) -e ".[test]"
 	@$(INSTALL) --no-deps tinysoundfont
-	@touch $@ $(VENV)/.core
+	@touch $@ $(VENV)/.core $(VENV)/.llm
 
 $(VENV)/.lint: $(BIN)/python $(INPUTS)
 	@$(INSTALL) "$$(sed -n 's/^lint = \["\(.*\)"\]/\1/p' pyproject.toml)"

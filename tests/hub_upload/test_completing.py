@@ -26,6 +26,8 @@ def parts(tmp_path_factory) -> Path:
     torch.manual_seed(3)
     HubertModel(audio_config()).save_pretrained(folder / "ears")
     speaker = LlamaForCausalLM(text_config(tie_word_embeddings=True))
+    for weight in speaker.parameters():
+        torch.nn.init.normal_(weight, std=0.3 if weight.dim() > 1 else 1.0)
     speaker.bfloat16().save_pretrained(folder / "words")
     tiny_tokenizer().save_pretrained(folder / "words")
     return folder

@@ -134,12 +134,11 @@ def test_a_model_on_this_machine_tells_the_same_again(llama):
 
 
 def test_a_model_on_this_machine_says_what_it_cannot_read(llama):
+    many = [segment(10.0 * n, 10.0 * n + 10, "A tune.", f"{n} minor") for n in range(90)]
     with pytest.raises(
-        ValueError, match=r"it reads at most 512 tokens, and the notes have \d+: name one that reads more"
+        ValueError, match=r"it reads at most 512 tokens, and the notes have \d+: name one that reads mo"
     ):
-        teller(str(llama))([segment(10.0 * n, 10.0 * n + 10, "A tune.", f"{n} minor") for n in range(90)])
-    with pytest.raises(OSError, match="nowhere"):
-        teller("you/nowhere")
+        teller(str(llama))(many)
 
 
 def test_times_that_nobody_heard_are_found():
