@@ -19,7 +19,7 @@ from .grounding import Known, agreeing, best, contradictions, known
 from .music_model import Hearing, MusicModel, rounded, unbatch
 from .music_tags import ANSWER_KEYS
 from .projector import Pooled
-from .sections import Section, SectionFinder, excerpt, middle, slots
+from .sections import Section, SectionFinder, excerpt, middle, slots, spectra
 from .stories import clock, sentence_of, story, told
 from .storytellers import Teller, strange_times, teller
 from .windows import Window
@@ -150,7 +150,8 @@ class CaptioningModel(MusicModel):
             return [section]
         (mixed,) = unbatch(self.projector.mixed(states[None])._asdict())
         span = window.start_seconds, window.end_seconds
-        parts = slots(mixed["content"], mixed["shared"], span, window.new_seconds)
+        compared = spectra(window.samples, self.config.sampling_rate)
+        parts = slots(compared, mixed["content"], mixed["shared"], span, window.new_seconds)
         return [done for slot in parts for done in finder.add(slot)]
 
     def readings(self, outputs: ModelOutput) -> dict[str, Tensor]:
@@ -193,7 +194,8 @@ class CaptioningModel(MusicModel):
         about = excerpt(notes.windows, hearing.weights, config.caption_seconds)
         answer["caption_start_seconds"] = round(about.start_seconds, 3)
         answer["caption_end_seconds"] = round(about.end_seconds, 3)
-        if hearing.duration_seconds > config.caption_seconds and self.language_model is not None:
+        is_part = hearing.duration_seconds > config.caption_seconds and notes.finder is None
+        if is_part and self.language_model is not None:
             span = f"{clock(about.start_seconds)}-{clock(about.end_seconds)} of {clock(hearing.duration_seconds)}"
             answer["warnings"].append(f"the caption describes {span}; long=True describes the whole recording")
         asked = [(answer, about)]

@@ -39,6 +39,7 @@ from .music_tags import ANSWER_KEYS  # noqa: F401
 from .music_words import meant_by  # noqa: F401
 from .projector import ContentProjector, MultiTaskProjector, TaskHead, all_hidden_states, task_loss, word_loss
 from .sections import SectionFinder  # noqa: F401
+from .spectral import mel_spectrogram  # noqa: F401
 from .stories import story  # noqa: F401
 from .storytellers import teller  # noqa: F401
 from .windows import Window  # noqa: F401

@@ -1,10 +1,11 @@
-"""Where a recording changes: a stream of features, slot by slot, cut where what follows differs from what went before.
+"""Where a recording changes: a stream of spectra, slot by slot, cut where what follows differs from what went before.
 
     slots      . . . . . . . . . . o o o o o o o o o o
     contrast         low         HIGH        low            between the slots before and those after, of one length each
 
 Source: the novelty of Foote 2000 ("Automatic audio segmentation using a measure of audio novelty"), here of means and
-deviations, so that only the slots around the present are held, however long the recording is.
+deviations, so that only the slots around the present are held, however long the recording is. Spectra are compared,
+not what an encoder hears: its window is scaled as a whole, so that it hears a change at the edge of each.
 """
 
 from collections import deque
@@ -13,7 +14,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import torch
 
+from .spectral import mel_spectrogram, spectrogram
+
+SPECTRA_A_SECOND, BANDS, N_FFT = 10, 32, 2048
 SLOT_SECONDS = 0.5  # places of changes are told to within this
 CONTRAST_SECONDS = 4.0  # what is compared on either side of a change
 CONTRAST = 0.6  # from 0, the same, to 1; equal noise on both sides gives 2 / (slots on a side + 1), a fifth
@@ -73,20 +78,29 @@ def excerpt(windows: list[Section], new_seconds: list[float], seconds: float) ->
     return mean_of(windows[taken], new_seconds[taken])
 
 
-def slots(content: np.ndarray, shared: np.ndarray, span: tuple[float, float], new_seconds: float) -> Iterator[Slot]:
+def spectra(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """What is compared of samples: mel bands of ten spectra a second, log10(1 + 10,000 * power), (spectra, bands)."""
+    power = spectrogram(torch.from_numpy(samples)[None], N_FFT, sampling_rate // SPECTRA_A_SECOND, dtype=torch.float32)
+    found = (1 + 10_000 * mel_spectrogram(power, sampling_rate, BANDS)[0]).log10().numpy()
+    return found[1:-1] if len(found) > 2 else found  # beyond the edges there is silence, which would be a change
+
+
+def slots(
+    features: np.ndarray, content: np.ndarray, shared: np.ndarray, span: tuple[float, float], new_seconds: float
+) -> Iterator[Slot]:
     """The slots of a window, of what of it is new; a slot is a mean over its frames.
 
-    content: (frames, hidden_size), compared as well; shared: (frames, tasks, backbone_size); span: seconds.
+    features: (spectra, size); content: (frames, hidden_size); shared: (frames, tasks, backbone_size); span: seconds.
     """
     start, end = span
-    times = start + (np.arange(len(content)) + 0.5) * (end - start) / len(content)
-    count = max(1, round(new_seconds / SLOT_SECONDS))
-    edges = np.linspace(end - new_seconds, end, count + 1)
+    edges = np.linspace(end - new_seconds, end, max(1, round(new_seconds / SLOT_SECONDS)) + 1)
     for left, right in pairwise(edges):
-        first = min(int(np.searchsorted(times, left)), len(times) - 1)
-        frames = slice(first, max(first + 1, int(np.searchsorted(times, right))))
-        heard = content[frames].mean(0)
-        yield Slot(float(left), float(right), heard, heard, shared[frames].mean(0))
+        means = []
+        for frames in (features, content, shared):
+            times = start + (np.arange(len(frames)) + 0.5) * (end - start) / len(frames)
+            first = min(int(np.searchsorted(times, left)), len(times) - 1)
+            means.append(frames[first : max(first + 1, int(np.searchsorted(times, right)))].mean(0))
+        yield Slot(float(left), float(right), *means)
 
 
 def contrast(before: np.ndarray, after: np.ndarray) -> float:

@@ -182,6 +182,15 @@ def test_changes_of_a_made_recording_are_named_within_a_second():
     assert json.loads(json.dumps(answer)) == answer
 
 
+def test_a_change_within_a_window_is_found_by_a_model_that_scales_its_windows():
+    samples = made_of(15.3, 12.0, 8.9)
+    samples[: round(15.3 * RATE)] *= 0.1  # what follows is louder, and in the same window scales it down
+    answer = make(do_normalize=True, max_new_tokens=1).predict(samples, sampling_rate=RATE, long=True)
+    starts = [part["start_seconds"] for part in answer["segments"]]
+    assert starts == pytest.approx([0, 15.3, 27.3], abs=0.5)
+    assert answer["warnings"] == []
+
+
 TEN_MINUTES = (25.3, 31.0, 48.2, 22.7, 60.1, 35.5, 42.0, 28.8, 55.6, 41.3, 33.9, 29.2, 44.4, 50.0, 52.0)
 
 

@@ -14,6 +14,7 @@ from linernotes.modeling.sections import (
     excerpt,
     mean_of,
     slots,
+    spectra,
 )
 
 
@@ -102,15 +103,33 @@ def test_nothing_is_no_section():
 
 def test_slots_share_out_what_is_new_of_a_window():
     content = np.arange(100.0)[:, None]  # 10 s, ten frames a second
-    whole = list(slots(content, content[:, None], (0.0, 10.0), 10.0))
+    whole = list(slots(content, content, content[:, None], (0.0, 10.0), 10.0))
     assert len(whole) == 20
     assert [float(slot.content[0]) for slot in whole[:2]] == [2.0, 7.0]
-    last = list(slots(content, content[:, None], (13.4, 23.4), 3.4))
+    last = list(slots(content, content, content[:, None], (13.4, 23.4), 3.4))
     assert last[0].start_seconds == pytest.approx(20.0)
     assert last[-1].end_seconds == 23.4
     assert float(last[0].content[0]) >= 66
-    (tiny,) = slots(content, content[:, None], (0.01, 10.01), 0.01)
+    (tiny,) = slots(content, content, content[:, None], (0.01, 10.01), 0.01)
     assert float(tiny.content[0]) == 99
+
+
+def test_a_slot_of_coarser_features_has_those_of_its_time():
+    content, features = np.arange(100.0)[:, None], np.arange(20.0)[:, None]
+    found = list(slots(features, content, content[:, None], (0.0, 10.0), 10.0))
+    assert [float(slot.feature[0]) for slot in found] == list(range(20))
+    assert [float(slot.content[0]) for slot in found[:2]] == [2.0, 7.0]
+
+
+def test_spectra_are_the_same_wherever_a_window_is_cut_and_tell_bands_apart():
+    times = np.arange(6 * 24_000) / 24_000
+    low, high = (0.3 * np.sin(2 * np.pi * hz * times).astype(np.float32) for hz in (220, 3520))
+    found = spectra(low, 24_000)
+    assert found.shape == (59, 32)
+    assert np.ptp(found, axis=0).max() < 1e-3  # the edges of a window as well as its middle
+    assert found[30].argmax() < spectra(high, 24_000)[30].argmax()
+    assert not spectra(0 * low, 24_000).any()
+    assert spectra(low[:300], 24_000).shape == (1, 32)
 
 
 def windows(duration: float, size: float = 10.0) -> tuple[list[Section], list[float]]:
