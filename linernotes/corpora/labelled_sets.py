@@ -113,7 +113,7 @@ def labelled_rows(folder: Path, options: SetOptions, labels: Sequence[str]) -> L
             rows.append({**row, "split": split or row["split"]})
     _split_validation(rows, options)
     check_no_leak((row["group"] for row in rows), (row["split"] for row in rows))
-    return LabelledRows(_spread(rows, options.at_most), left_out)
+    return LabelledRows(spread(rows, options.at_most), left_out)
 
 
 def as_dataset(rows: Sequence[dict[str, Any]]) -> Dataset | None:
@@ -173,7 +173,7 @@ def _split_validation(rows: list[dict[str, Any]], options: SetOptions) -> None:
             row["split"] = rule.split_of(row["group"])
 
 
-def _spread(rows: list[dict[str, Any]], at_most: int | None) -> list[dict[str, Any]]:
+def spread(rows: list[dict[str, Any]], at_most: int | None) -> list[dict[str, Any]]:
     """At most so many rows of each split, drawn by a hash of the clip, in their old order."""
     if at_most is None:
         return rows

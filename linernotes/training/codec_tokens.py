@@ -137,7 +137,7 @@ def with_codes(
     parts = []
     for copy in range(1 + copies):
         asked = rows.add_column("copy", np.full(len(rows), copy, np.int32))
-        told_by = digest([weights, asdict(preparation), [_identity(row) for row in asked]])
+        told_by = digest([weights, asdict(preparation), [row_identity(row) for row in asked]])
         heard = asked.map(
             _encoded,
             fn_kwargs={"folder": folder, "bandwidth_kbps": bandwidth_kbps, "preparation": preparation},
@@ -157,7 +157,7 @@ def _encoded(row: dict[str, Any], folder: str, bandwidth_kbps: float, preparatio
     return {"codes": codes[0].flatten().numpy().astype(np.uint16)}
 
 
-def _identity(row: dict[str, Any]) -> list[Any]:
+def row_identity(row: dict[str, Any]) -> list[Any]:
     """What tells a row's sound from any other, without listening to it."""
     path = row["audio"]["path"]
     known = Path(path).stat().st_size if path and Path(path).is_file() else sha256(row["audio"]["bytes"]).hexdigest()

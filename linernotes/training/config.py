@@ -1,5 +1,6 @@
 """An experiment as a YAML file: `family`, `name`, and the blocks `model`, `data`, `training`; nothing unknown."""
 
+import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +29,10 @@ class TrainingOptions:
             `plateau_factor` after more than `plateau_patience` epochs without a better `best_metric`.
         min_learning_rate: where the cosine of the learning rate ends, and below which no plateau brings it.
         mixed_precision: on a GPU, bfloat16 where it has it, else float16 with scaled losses; nothing on a CPU.
+        tf32: on a GPU that has it, whether products of float32 matrices are rounded to TF32.
+        gradient_checkpointing: whether activations are computed again for the gradient instead of being kept.
         logging_steps: steps between two lines of the log; None for one an epoch.
+        eval_steps, save_steps: steps between two validations, and two checkpoints; None for one an epoch.
         workers: processes that read rows beside the one that trains.
         folds: grouped cross-validation folds over the rows that have no test split of their own; 0 for none.
         fold_seeds: repetitions of the cross-validation with other fold boundaries and other initial weights.
@@ -49,7 +53,11 @@ class TrainingOptions:
     gradient_accumulation_steps: int = 1
     eval_batch_size: int = 256
     mixed_precision: bool = False
+    tf32: bool = False
+    gradient_checkpointing: bool = False
     logging_steps: int | None = None
+    eval_steps: int | None = None
+    save_steps: int | None = None
     workers: int = 0
     patience: int | None = 20
     best_metric: str | None = "accuracy"
@@ -66,6 +74,11 @@ class TrainingOptions:
             raise ConfigError(
                 f"training.scheduler is 'plateau' with best_metric {self.best_metric!r} and plateau_factor "
                 f"{self.plateau_factor}; it needs a figure to watch, and a factor above 0 and below 1"
+            )
+        if self.best_metric is not None and self.eval_steps != self.save_steps:
+            raise ConfigError(
+                f"training.eval_steps is {self.eval_steps} and save_steps {self.save_steps}; they must be equal, so "
+                "that the best checkpoint is there, or best_metric null"
             )
 
 
@@ -102,7 +115,7 @@ def load_experiment(path: str | Path, overrides: list[str] | tuple[str, ...] = (
         raise ConfigError(f"{path} is not YAML: {error}") from error
     for override in overrides:
         _apply(document, override)
-    return parse_experiment(document)
+    return parse_experiment(_with_files(document, path.parent))
 
 
 def parse_experiment(document: Any) -> Experiment:
@@ -130,6 +143,17 @@ def parse_experiment(document: Any) -> Experiment:
     except (StrictDataclassError, ValueError) as error:
         raise ConfigError(f"the experiment cannot be run: {error}") from error
     return experiment
+
+
+def _with_files(document: Any, folder: Path) -> Any:
+    """The document with what stands in JSON files beside it, where values of the model block name such files."""
+    model = document.get("model") if isinstance(document, dict) else None
+    for key, value in (model if isinstance(model, dict) else {}).items():
+        if isinstance(value, str) and value.endswith(".json"):
+            if not (folder / value).is_file():
+                raise ConfigError(f"model.{key} is {value!r}, which is no file in {folder}")
+            model[key] = json.loads((folder / value).read_text(encoding="utf-8"))
+    return document
 
 
 def _build(block: str, options: type, given: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from transformers import AutoModel
 
 from linernotes.report import pictures
 from linernotes.report.training_pictures import training_curves
+from linernotes.training.bootstrap import plain
 from linernotes.training.config import ConfigError, Experiment, parse_experiment
 from linernotes.training.rows import BASELINE, Data
 
@@ -68,7 +69,7 @@ def all_answers(model: Any, data: Data, experiment: Experiment, folder: Path) ->
     if data.test is not None:
         answers["test"] = experiment.recipe.answers.answer_rows(model, data.test, experiment)
         for name, probabilities in experiment.recipe.test_baselines(data, experiment).items():
-            answers["test"][f"{BASELINE}{name}"] = probabilities.round(5).tolist()
+            answers["test"][f"{BASELINE}{name}"] = plain(probabilities, places=5)
     for name, rows in data.others.items():
         answers[name] = experiment.recipe.answers.answer_rows(model, rows, experiment)
     if (folder / "out_of_fold.json").is_file():
@@ -94,5 +95,5 @@ def stages_before(experiment: dict[str, Any]) -> list[str]:
     """The stages before the last of an experiment, whose losses older logs do not hold."""
     training, stages = experiment["training"], []
     if training.get("head_epochs"):
-        stages += ["events", "head"] if training["event_epochs"] else ["head"]
+        stages += ["events", "head"] if training.get("event_epochs") else ["head"]
     return stages + ["experts"] * bool(experiment["data"].get("pretrain_epochs"))

@@ -195,6 +195,7 @@ def fit(
         train_dataset=recipe.training_view(train_rows, experiment),
         eval_dataset=recipe.plain_view(validation_rows, experiment) if validation_rows is not None else None,
         compute_metrics=recipe.measure_epoch(experiment),
+        data_collator=getattr(recipe, "collate", None),
         callbacks=callbacks,
     )
     if checkpoint is None:
@@ -231,11 +232,14 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
         warmup_steps=options.warmup_ratio,
         **scheduling(options),
         **precision(options),
-        eval_strategy="epoch" if validated else "no",
+        gradient_checkpointing=options.gradient_checkpointing,
+        eval_strategy=("epoch" if options.eval_steps is None else "steps") if validated else "no",
+        eval_steps=options.eval_steps,
         logging_strategy="epoch" if options.logging_steps is None else "steps",
         logging_steps=options.logging_steps or 500,
         dataloader_num_workers=options.workers,
-        save_strategy="epoch" if kept else "no",
+        save_strategy=("epoch" if options.save_steps is None else "steps") if kept else "no",
+        save_steps=options.save_steps or 500,
         save_total_limit=options.keep_checkpoints,
         load_best_model_at_end=chosen,
         metric_for_best_model=f"eval_{options.best_metric}" if chosen else None,
@@ -250,9 +254,12 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
 
 def precision(options: TrainingOptions) -> dict[str, bool]:
     """How numbers are kept while a GPU trains, as transformers names it."""
-    if not (options.mixed_precision and torch.cuda.is_available()):
+    if not torch.cuda.is_available():
         return {}
-    return {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
+    rounded = {"tf32": True} if options.tf32 else {}
+    if options.mixed_precision:
+        rounded |= {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
+    return rounded
 
 
 def scheduling(options: TrainingOptions) -> dict[str, Any]:

@@ -5,8 +5,8 @@ defaults of its own), LABEL_NAMES (what of a batch the model is to say), EPOCH_M
 `best_metric` may name), and
     answers                                            the module that says what is answered and how good that is, of
                                                        linernotes.training: answers (one label a recording), multilabel
-                                                       (several), affect_answers (several heads); None where nothing is
-                                                       answered
+                                                       (several), affect_answers (several heads),
+                                                       caption_answers; None where nothing is answered
     check(experiment)                                  refuses what cannot be trained, before anything is loaded
     load_data(experiment, data_dirs) -> Data           rows by use, with where they come from and their licences
     create_model(experiment, rows) -> Model            statistics fitted on the rows it will learn from; what is not to
@@ -14,6 +14,8 @@ defaults of its own), LABEL_NAMES (what of a batch the model is to say), EPOCH_M
     parameter_groups(model, experiment)                groups with their own learning rates for the optimiser, or None
     row_weights(rows, options)                         how often a row is drawn, or None
     training_view(rows, experiment), plain_view(...)   rows as `forward` takes them, with and without variation
+    collate                                            rows of a view as a batch, where they are more than tensors of
+                                                       one shape; may be left out
     batch_maker(model, rows, experiment) -> function   what is done to a whole batch in training
     pretrain(model, rows, experiment) -> losses        what comes before training, if anything; of its stages by name
                                                        and in order the loss of each epoch

@@ -1,0 +1,354 @@
+"""SonicVerse: captions, and the key, vocals, instruments, moods and genres that they are told of.
+
+Source: "SonicVerse: Multi-Task Learning for Music Feature-Informed Captioning" (arXiv 2506.15154): two stages, first
+projectors and heads with the language model frozen, then the heads frozen as well (`requires_grad: false`); the loss
+is that of the words plus a tenth of each head's. Besides, heads may learn alone first (`head_epochs`): without the
+language model a step costs a hundredth. docs/sonicverse_data.md has the data.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
+
+import linernotes
+from linernotes.corpora.caption_rows import READERS, CaptionRows, as_dataset, as_datasets
+from linernotes.corpora.labelled_sets import spread
+from linernotes.corpora.music_facts import MusicFacts, task_labels
+from linernotes.modeling.configuration_sonicverse import SonicVerseConfig as Config
+from linernotes.modeling.modeling_sonicverse import SonicVerseForConditionalGeneration as Model
+from linernotes.modeling.projector import task_loss
+from linernotes.report.training_pictures import layer_weights
+from linernotes.training import caption_answers as answers
+from linernotes.training import config as shared
+from linernotes.training.caption_views import collate, config_of, fields_of, listened, speaker_of, view
+from linernotes.training.head_first import descend
+from linernotes.training.hidden_states import encoder_folder, padded_states, states_of
+from linernotes.training.rows import (
+    Data,
+    find_folder,
+    find_model,
+    licences_of,
+    one_learning_rate,
+    save_model,
+    unchanged_batches,
+)
+from linernotes.training.speaker_lora import add_speaker_lora, merge_speaker_lora
+
+LABEL_NAMES = ("labels",)
+EPOCH_METRICS = ()
+
+measure_epoch, batch_maker, parameter_groups = answers.measure_epoch, unchanged_batches, one_learning_rate
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What is listened to.
+
+    Args:
+        corpora: names of rendered corpora in the data folders; test_corpora: those of which the test alone is used.
+        voices: name of MIR-1K's folder; test_singers and validation_singers are kept for these.
+        real: name of GTZAN's recordings with key and caption; tested on, never learned from.
+        musicbench, musiccaps: names of their folders. test_list: MusicBench's, A or B.
+        texts: name of a folder of captions without recordings; learned from where adapters learn.
+        voices_share, texts_share: of the rows of an epoch; None: as many as there are.
+        at_most: training rows of each rendered corpus. validation_rows: of all sets together.
+        seconds: heard of a row, from its middle. frame_stride: of what the encoder hears every how many frames one is kept
+            on disk; None keeps nothing and listens anew each time.
+        max_tokens: of a conversation; what is longer is cut.
+        test_captions: test rows of each evaluation that are described, None for all; heads answer all.
+        processes: that listen.
+    """
+
+    corpora: list | None = None
+    test_corpora: list | None = None
+    voices: str | None = None
+    test_singers: list | None = None
+    validation_singers: list | None = None
+    real: str | None = None
+    musicbench: str | None = None
+    test_list: str = "A"
+    musiccaps: str | None = None
+    texts: str | None = None
+    voices_share: float | None = None
+    texts_share: float | None = None
+    at_most: int | None = None
+    validation_rows: int | None = None
+    seconds: float = 10.0
+    frame_stride: int | None = 15
+    max_tokens: int = 160
+    test_captions: int | None = None
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class TrainingOptions(shared.TrainingOptions):
+    """As for any family, with SonicVerse's defaults, and:
+
+    Args:
+        language_model: folder or Hub id of the language model; None for `model.text_name`.
+        start: folder of an earlier stage, whose projector and heads are taken over; None starts anew.
+        baseline: folder of a model without tasks, that is measured beside this one; None for none.
+        head_epochs: in which the heads alone learn, before all else, in batches of `head_batch_size`.
+        lora_rank: of adapters in the language model, 0 for none. lora_alpha, lora_dropout: theirs.
+        unseen_classes: whether a head may have classes without an example, as the published one does.
+        half_precision: whether the published weights are half as large on disk; they load as float32 all the same.
+    """
+
+    epochs: int = 3
+    batch_size: int = 1
+    gradient_accumulation_steps: int = 32
+    eval_batch_size: int = 1
+    learning_rate: float = 1e-4
+    min_learning_rate: float = 0.0
+    weight_decay: float = 0.0
+    warmup_ratio: float = 0.03
+    patience: int | None = None
+    best_metric: str | None = None
+    language_model: str | None = None
+    start: str | None = None
+    baseline: str | None = None
+    head_epochs: int = 0
+    head_batch_size: int = 32
+    head_learning_rate: float = 1e-3
+    lora_rank: int = 0
+    lora_alpha: int = 16
+    lora_dropout: float = 0.05
+    unseen_classes: bool = False
+    half_precision: bool = False
+
+
+def check(experiment: Any) -> None:
+    """Raises ValueError where model, data and training do not fit each other."""
+    data, training = experiment.data, experiment.training
+    if "labels" in experiment.model:
+        raise ValueError("model.labels must be left out; classes stand in model.tasks")
+    config = Config(**fields_of(experiment))
+    if not (data.corpora or data.musicbench or data.musiccaps):
+        raise ValueError("the data block names nothing to describe; set corpora, musicbench or musiccaps")
+    if data.texts and not training.lora_rank:
+        raise ValueError(
+            "data.texts teaches language, and nothing of the language model learns; set training.lora_rank"
+        )
+    if training.folds:
+        raise ValueError("training.folds must be 0: sets bring their splits, and nothing is cross-validated")
+    if data.frame_stride == 0 or data.max_tokens <= config.audio_tokens:
+        raise ValueError(
+            f"data.frame_stride is {data.frame_stride} and max_tokens {data.max_tokens}; they must be above 0, and above "
+            f"{config.audio_tokens}, the tokens of the sound"
+        )
+    if training.head_epochs and data.frame_stride is None:
+        raise ValueError("training.head_epochs needs data.frame_stride: heads learn on what is kept")
+    if (data.voices_share or 0.0) + (data.texts_share or 0.0) >= 1:
+        raise ValueError(
+            "data.voices_share and texts_share are shares of 1; together they must leave some for the rest"
+        )
+
+
+# Rows
+
+
+def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
+    """The rows that the experiment names, by split. Raises FileNotFoundError for a set that is in no data folder."""
+    options, found, sources = experiment.data, [], []
+    for name, (rows, left_out) in read_all(options, data_dirs).items():
+        kept = [row for row in rows if name not in (options.test_corpora or ()) or row["split"] == "test"]
+        found += kept
+        learned = [row for row in kept if row["split"] == "train"] or kept
+        counts, licence = Counter(row["split"] for row in kept), licences_of(row["licence"] for row in learned)
+        sources.append({"name": name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
+    if options.validation_rows:
+        validation = spread([row for row in found if row["split"] == "validation"], options.validation_rows)
+        found = [row for row in found if row["split"] != "validation"] + validation
+    sets = as_datasets(found)
+    if sets["train"] is None:
+        raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
+    tests = [row for row in found if row["split"] == "test"]
+    by_name = {name: [row for row in tests if row["evaluation"] == name] for name in ("test", "voices", "real")}
+    asked = {name: as_dataset(rows) for name, rows in by_name.items() if rows}
+    return Data(sets["train"], sets["validation"], asked.pop("test", None), others=asked, sources=sources)
+
+
+def read_all(options: DataOptions, data_dirs: list[Path]) -> dict[str, CaptionRows]:
+    """The rows of each set that the options name."""
+    read = {}
+    for name in dict.fromkeys([*(options.corpora or ()), *(options.test_corpora or ())]):
+        rows, left_out = READERS["rendered"](find_folder(name, data_dirs))
+        learned = [row for row in rows if row["split"] == "train"]
+        others = [row for row in rows if row["split"] != "train"]
+        read[name] = CaptionRows(spread(learned, options.at_most) + others, left_out)
+    singers = options.test_singers or (), options.validation_singers or ()
+    for kind, name, given in (
+        ("voices", options.voices, singers),
+        ("gtzan", options.real, ()),
+        ("musicbench", options.musicbench, (options.test_list,)),
+        ("musiccaps", options.musiccaps, ()),
+        ("text", options.texts, ()),
+    ):
+        if name:
+            read[name] = READERS[kind](find_folder(name, data_dirs), *given)
+    return read
+
+
+def row_weights(rows: Dataset, options: DataOptions) -> list[float] | None:
+    """How often each row is drawn, so that voices and texts are the shares that are asked for. None: once an epoch."""
+    origins = np.array(rows["origin"])
+    asked = {"voices": options.voices_share, "text": options.texts_share}
+    shares = {origin: share for origin, share in asked.items() if share is not None and (origins == origin).any()}
+    if not shares:
+        return None
+    rest = ~np.isin(origins, list(shares))
+    weights = np.where(rest, (1 - sum(shares.values())) / max(rest.sum(), 1), 0.0)
+    for origin, share in shares.items():
+        weights[origins == origin] = share / (origins == origin).sum()
+    return weights.tolist()
+
+
+# Views
+
+
+def training_view(rows: Dataset, experiment: Any) -> Dataset:
+    return view(rows, experiment, varied=True)
+
+
+def plain_view(rows: Dataset, experiment: Any) -> Dataset:
+    return view(rows, experiment, varied=False)
+
+
+# Learning
+
+
+def create_model(experiment: Any, rows: Dataset) -> Model:
+    """A model on its encoder and language model, both frozen, its projector new or that of an earlier stage.
+
+    Raises ValueError where a head has a class without an example, or the earlier stage is of another form.
+    """
+    if not experiment.training.unseen_classes:
+        refuse_unseen(rows, config_of(experiment))
+    encoder = encoder_folder(experiment.model["audio_name"])
+    model = Model.from_backbones(encoder, speaker_of(experiment), **fields_of(experiment))
+    if experiment.training.start:
+        take_over(model, experiment.training.start)
+    options = experiment.training
+    if options.lora_rank:
+        add_speaker_lora(model, options.lora_rank, options.lora_alpha, options.lora_dropout)
+    return model
+
+
+def refuse_unseen(rows: Dataset, config: Config) -> None:
+    seen = {name: np.zeros(len(task["classes"]), bool) for name, task in config.tasks.items()}
+    for text in rows["facts"]:
+        for name, labels in task_labels(MusicFacts.of_json(text), config.tasks).items():
+            seen[name] |= np.array(labels) == 1
+    for name, there in seen.items():
+        if missing := [each for each, known in zip(config.tasks[name]["classes"], there, strict=True) if not known]:
+            raise ValueError(
+                f"no training row has {', '.join(missing)}: leave {'it' if len(missing) == 1 else 'them'} out of "
+                f"model.tasks.{name}.classes, or set training.unseen_classes"
+            )
+
+
+def take_over(model: Model, start: str) -> None:
+    """The projector and heads of an earlier stage."""
+    folder = Path(find_model(start, "training.start", "model", "train the first stage and give its `model` folder"))
+    state = load_file(folder / "model.safetensors")
+    learned = {name.removeprefix("projector."): w for name, w in state.items() if name.startswith("projector.")}
+    expected = model.projector.state_dict()
+    if wrong := sorted(n for n in expected.keys() | learned.keys() if _shape(learned, n) != _shape(expected, n)):
+        raise ValueError(
+            f"{folder} has another projector ({wrong[0]} and {len(wrong) - 1} more differ); give the model block the "
+            "same sizes and tasks"
+        )
+    model.projector.load_state_dict({name: weight.float() for name, weight in learned.items()})
+
+
+def _shape(state: dict[str, torch.Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(state[name].shape) if name in state else None
+
+
+def pretrain(model: Model, rows: Dataset, experiment: Any) -> dict[str, list[float]]:
+    """The heads alone, without the language model, where the experiment asks for it."""
+    options, projector = experiment.training, model.projector
+    if not options.head_epochs or not projector.tasks:
+        return {}
+    heard, config = listened(rows, experiment), model.config
+    layers, size = config.audio_config.num_hidden_layers + 1, config.audio_config.hidden_size
+
+    def loss_of(numbers: list[int]) -> torch.Tensor:
+        batch = heard[numbers]
+        there = [bool(kept) for kept in batch["states"]]
+        states, mask = padded_states([states_of(kept, layers, size) for kept in batch["states"]], there)
+        said = projector.judge(projector.pool(states.to(model.device), mask.to(model.device)))
+        known = [task_labels(MusicFacts.of_json(text), config.tasks) for text in batch["facts"]]
+        return sum(task_loss(said[name], torch.tensor([each[name] for each in known])) for name in said)
+
+    parts = [projector.backbone, *(projector.get_submodule(name) for name in projector.tasks)]
+    learning = [p for part in parts for p in part.parameters() if p.requires_grad]
+    model.train()
+    taught = options.head_epochs, options.head_batch_size, options.head_learning_rate
+    return {"heads": descend("heads", learning, loss_of, len(heard), *taught)}
+
+
+def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run: Path) -> None:
+    """Keeps adapters apart and merges them; calibrates the heads on the validation rows."""
+    if experiment.training.lora_rank:
+        merge_speaker_lora(model, run / "adapter")
+    if data.validation is not None and model.config.tasks:
+        answers.calibrate(model.config, *judged(model, data.validation, experiment))
+
+
+@torch.inference_mode()
+def judged(model: Model, rows: Dataset, experiment: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What the heads say of rows (logits, without temperature), and what is known, by task (rows, classes)."""
+    model.eval()
+    said, known = ({name: [] for name in model.config.tasks} for _ in range(2))
+    loader = DataLoader(
+        plain_view(rows, experiment), batch_size=experiment.training.eval_batch_size, collate_fn=collate
+    )
+    for batch in loader:
+        if "input_values" in batch:
+            states, mask = model.encode(*(batch[n].to(model.device) for n in ("input_values", "audio_attention_mask")))
+        else:
+            states, mask = (batch[name].to(model.device) for name in ("audio_hidden_states", "frame_mask"))
+        for name, logits in model.projector.judge(model.projector.pool(states, mask)).items():
+            said[name].append(logits.cpu().numpy())
+            known[name].append(batch["task_labels"][name].numpy())
+    return tuple({name: np.concatenate(parts) for name, parts in every.items()} for every in (said, known))
+
+
+def save(model: Model, folder: Path, experiment: Any) -> None:
+    """What was trained, and the encoder; a language model only where its own weights have changed."""
+    if not experiment.training.lora_rank:
+        model.drop_language_model()
+    save_model(model, folder, experiment)
+
+
+# Beside the model
+
+
+def give_words(model: Any, experiment: Any) -> None:
+    """Its language model, to a folder that was published without."""
+    if model.language_model is None:
+        model.add_language_model(speaker_of(experiment))
+
+
+def test_baselines(data: Data, experiment: Any) -> dict[str, list[str]]:
+    """Captions of the same recordings by the model without tasks, where there is one."""
+    if not experiment.training.baseline:
+        return {}
+    remedy = "train configs/sonicverse/smol_no_tasks.yaml first, or set it to null"
+    other = linernotes.load(find_model(experiment.training.baseline, "training.baseline", "model", remedy))
+    return {"without task tokens": answers.answer_rows(other, data.test, experiment)["caption"]}
+
+
+def pictures(model: Model, data: Data, experiment: Any) -> dict[str, Figure]:
+    """How much each layer of the encoder counts for the content."""
+    weights = model.projector.layer_weights()["lmm_projector"]
+    return {"layer_weights": layer_weights(weights.tolist())}
