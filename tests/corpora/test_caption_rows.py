@@ -79,7 +79,7 @@ def test_texts_alone_have_no_recording(tmp_path):
     assert as_datasets(rows)["train"].num_rows == 2
     broken = [["aaaaaaaaaaa", "slow tempo", "A song.", "train", "0"]]
     write_table(tmp_path / "bad" / "metadata.csv", ["ytid", "aspect_list", "caption", "split", "group"], broken)
-    with pytest.raises(ManifestError, match="aspect_list='slow tempo' is no list: mend the line"):
+    with pytest.raises(ManifestError, match="aspect_list of aaaaaaaaaaa is no list: mend the line"):
         text_rows(tmp_path / "bad")
 
 
