@@ -1,15 +1,16 @@
-"""Rows to be described, as SonicVerse's `forward` takes them: a conversation, what the encoder hears, the heads' labels.
+"""Rows to be described, as SonicVerse's `forward` takes them: a conversation, what the encoder hears, heads' labels.
 
 What is heard comes from disk where it is kept (`linernotes.training.hidden_states`). In training questions and captions
 are drawn anew each time.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import HubertConfig
+from transformers import HubertConfig, PreTrainedTokenizerBase
 
 from linernotes.corpora.caption_grammar import PROMPTS
 from linernotes.corpora.caption_writer import captions_of, write_caption
@@ -52,26 +53,38 @@ def view(rows: Dataset, experiment: Any, varied: bool) -> Dataset:
     ids and labels of a conversation, states (layers + 1, frames, hidden_size) or samples (samples,), whether there is a
     sound, and by task its labels.
     """
-    config, options = config_of(experiment), experiment.data
-    tokenizer = load_tokenizer(speaker_of(experiment))
-    layers, size = config.audio_config.num_hidden_layers + 1, config.audio_config.hidden_size
+    prepare = Preparer(experiment, config_of(experiment), load_tokenizer(speaker_of(experiment)), varied)
+    return listened(rows, experiment).with_transform(prepare)
 
-    def example(row: dict[str, Any]) -> dict[str, Any]:
-        facts = MusicFacts.of_json(row["facts"])
-        ids, labels = conversation(tokenizer, messages_of(row, facts, varied), config)
-        heard = {"there": row["audio"]["path"] is not None or row["audio"]["bytes"] is not None}
+
+@dataclass(frozen=True)
+class Preparer:
+    """Makes examples of rows. A class and no closure, of which `datasets` would read every function that it reaches."""
+
+    experiment: Any
+    config: Config
+    tokenizer: PreTrainedTokenizerBase
+    varied: bool
+
+    def __call__(self, batch: dict[str, list]) -> dict[str, list]:
+        examples = [self.example(dict(zip(batch, row, strict=True))) for row in zip(*batch.values(), strict=True)]
+        return {name: [each[name] for each in examples] for name in examples[0]}
+
+    def example(self, row: dict[str, Any]) -> dict[str, Any]:
+        config, options, facts = self.config, self.experiment.data, MusicFacts.of_json(row["facts"])
+        ids, labels = conversation(self.tokenizer, messages_of(row, facts, self.varied), config)
+        heard = {"there": has_sound(row)}
         if options.frame_stride is None:
-            heard["samples"] = samples_of(row, experiment)
+            heard["samples"] = samples_of(row, self.experiment)
         else:
+            layers, size = config.audio_config.num_hidden_layers + 1, config.audio_config.hidden_size
             heard["states"] = states_of(row["states"], layers, size)
         cut = slice(options.max_tokens)
         return {"ids": ids[cut], "labels": labels[cut], "task_labels": task_labels(facts, config.tasks), **heard}
 
-    def prepare(batch: dict[str, list]) -> dict[str, list]:
-        examples = [example(dict(zip(batch, row, strict=True))) for row in zip(*batch.values(), strict=True)]
-        return {name: [each[name] for each in examples] for name in examples[0]}
 
-    return listened(rows, experiment).with_transform(prepare)
+def has_sound(row: dict[str, Any]) -> bool:
+    return row["audio"]["path"] is not None or row["audio"]["bytes"] is not None
 
 
 def listened(rows: Dataset, experiment: Any) -> Dataset:
@@ -92,7 +105,7 @@ def samples_of(row: dict[str, Any], experiment: Any) -> torch.Tensor:
     """What the encoder is to hear of a row, scaled; nothing of a text alone, where one frame's worth stands in."""
     extractor = extractor_of(encoder_folder(experiment.model["audio_name"]))
     rate = extractor.sampling_rate
-    if row["audio"]["path"] is None and row["audio"]["bytes"] is None:
+    if not has_sound(row):
         return torch.zeros(rate)
     samples = read_row(row, rate)
     length = round(experiment.data.seconds * rate)

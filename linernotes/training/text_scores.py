@@ -4,7 +4,7 @@ bleu_1 .. bleu_4: sacrebleu's corpus BLEU of so many orders over words (0 to 1 h
 own "BLEU-4", nltk's sentence BLEU on strings, so over single characters, of order four alone. meteor_stem: nltk's
 METEOR with exact words and Porter stems; without WordNet's synonyms, which nltk would fetch. rouge_l: Google's
 rouge-score, F. embedding_f1: words matched by the cosine of a language model's input embeddings, greedily and both
-ways, as BERTScore does with contextual ones (Zhang et al. 2020, arXiv 1904.09675). None knows whether a caption is true.
+ways, as BERTScore does with contextual ones (Zhang et al. 2020, arXiv 1904.09675). None knows what is true.
 """
 
 import warnings

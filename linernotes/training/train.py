@@ -232,7 +232,7 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
         warmup_steps=options.warmup_ratio,
         **scheduling(options),
         **precision(options),
-        gradient_checkpointing=options.gradient_checkpointing,
+        **({"gradient_checkpointing": True} if options.gradient_checkpointing else {}),
         eval_strategy=("epoch" if options.eval_steps is None else "steps") if validated else "no",
         eval_steps=options.eval_steps,
         logging_strategy="epoch" if options.logging_steps is None else "steps",

@@ -92,8 +92,8 @@ def test_musicbench_has_both_captions_and_the_found_key(tmp_path):
     row = {
         "dataset": "MusicBench", "location": "data/aaaaaaaaaaa.wav", "main_caption": "A slow rock song with no drums.",
         "alt_caption": "Rock.", "prompt_aug": "", "prompt_ch": "", "prompt_bt": "", "prompt_bpm": "", "prompt_key": "",
-        "beats": [[0.5], [1.0]], "bpm": 150.0, "chords": [], "chords_time": [], "key": ["Ab", "minor"], "keyprob": [0.9],
-        "is_audioset_eval_mcaps": False,
+        "beats": [[0.5], [1.0]], "bpm": 150.0, "chords": [], "chords_time": [], "key": ["Ab", "minor"],
+        "keyprob": [0.9], "is_audioset_eval_mcaps": False,
     }  # fmt: skip
     other = row | {"location": "data/bbbbbbbbbbb.wav", "bpm": None, "key": []}
     (tmp_path / "MusicBench_train.json").write_text(json.dumps(row))

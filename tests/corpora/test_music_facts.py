@@ -54,7 +54,9 @@ def test_a_tempo_near_a_bound_has_no_word(tempo_bpm, word):
     assert tempo_word(tempo_bpm) == word
 
 
-@pytest.mark.parametrize(("meter", "pulse", "name"), [(4, 1.0, "4/4"), (7, 0.5, "7/8"), (3, 2.0, "3/2"), (9, 0.25, "9/16")])
+@pytest.mark.parametrize(
+    ("meter", "pulse", "name"), [(4, 1.0, "4/4"), (7, 0.5, "7/8"), (3, 2.0, "3/2"), (9, 0.25, "9/16")]
+)
 def test_a_meter_has_its_pulse_below(meter, pulse, name):
     assert meter_name(scored(meter=meter, pulse=pulse)) == name
 

@@ -1,4 +1,4 @@
-"""A small data folder for captioning: two kinds of rendered clips, two singers, two recordings that people described."""
+"""A small data folder for captioning: two kinds of rendered clips, singers, and recordings that people described."""
 
 import csv
 import json

@@ -60,8 +60,8 @@ class DataOptions:
         texts: name of a folder of captions without recordings; learned from where adapters learn.
         voices_share, texts_share: of the rows of an epoch; None: as many as there are.
         at_most: training rows of each rendered corpus. validation_rows: of all sets together.
-        seconds: heard of a row, from its middle. frame_stride: of what the encoder hears every how many frames one is kept
-            on disk; None keeps nothing and listens anew each time.
+        seconds: heard of a row, from its middle. frame_stride: of the frames that the encoder hears every how many one
+            is kept on disk; None keeps nothing and listens anew each time.
         max_tokens: of a conversation; what is longer is cut.
         test_captions: test rows of each evaluation that are described, None for all; heads answer all.
         processes: that listen.
@@ -141,8 +141,8 @@ def check(experiment: Any) -> None:
         raise ValueError("training.folds must be 0: sets bring their splits, and nothing is cross-validated")
     if data.frame_stride == 0 or data.max_tokens <= config.audio_tokens:
         raise ValueError(
-            f"data.frame_stride is {data.frame_stride} and max_tokens {data.max_tokens}; they must be above 0, and above "
-            f"{config.audio_tokens}, the tokens of the sound"
+            f"data.frame_stride is {data.frame_stride} and max_tokens {data.max_tokens}; they must be above 0, and "
+            f"above {config.audio_tokens}, the tokens of the sound"
         )
     if training.head_epochs and data.frame_stride is None:
         raise ValueError("training.head_epochs needs data.frame_stride: heads learn on what is kept")

@@ -1,0 +1,342 @@
+"""Both stages and the baseline on seconds of tones and noise: what learns, what is kept, written, resumed, measured."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from described_music import make_corpus, make_real, make_texts, make_voices
+from killing import train_and_kill
+from published_sonicverse import TINY_TEXT, audio_config, text_config, tiny_tokenizer
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
+from transformers import HubertModel, LlamaForCausalLM, Wav2Vec2FeatureExtractor
+
+import linernotes
+from linernotes.training import hidden_states
+from linernotes.training.caption_views import collate, messages_of
+from linernotes.training.codec_tokens import Preparation
+from linernotes.training.config import ConfigError, load_experiment
+from linernotes.training.evaluate import evaluate_folder
+from linernotes.training.hidden_states import listen, padded_states, states_of, with_hidden_states
+from linernotes.training.recipes import sonicverse
+from linernotes.training.train import train
+
+TASKS = {
+    "instrument_detection": {"classes": ["drums", "electricguitar", "piano", "voice"]},
+    "genre_detection": {"classes": ["jazz", "pop", "rock"]},
+    "key_detection": {"classes": ["C major", "A minor"]},
+    "vocals_detection": {"classes": ["instrumental", "female", "male"]},
+}
+EXPERIMENT = """
+family: sonicverse
+name: NAME
+model: {audio_name: AUDIO, text_name: nobody/tiny-speaker, tasks: TASKS, content_tokens: 3, task_tokens: 1,
+        backbone_size: 16, head_hidden_size: 16, projector_hidden_size: 12, max_new_tokens: 6, window_seconds: 2.0,
+        caption_seconds: 2.0}
+data: {corpora: [corpus], voices: voices, test_singers: [heycat], validation_singers: [davidson], real: real,
+       frame_stride: 5, max_tokens: 80, validation_rows: 4, test_captions: 3}
+training: {language_model: TEXT, max_steps: 4, batch_size: 4, eval_batch_size: 4, gradient_accumulation_steps: 1,
+           learning_rate: 0.003, save_steps: 1, head_epochs: 12, head_batch_size: 8, half_precision: true,
+           head_learning_rate: 0.01, logging_steps: 1}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_states(tmp_path_factory):
+    """What is heard is kept in a folder of the test's own."""
+    import datasets
+
+    before = datasets.config.HF_DATASETS_CACHE
+    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
+    yield datasets.config.HF_DATASETS_CACHE
+    datasets.config.HF_DATASETS_CACHE = before
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    make_corpus(folder / "corpus")
+    make_voices(folder / "voices")
+    make_real(folder / "real")
+    make_texts(folder / "texts")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory) -> Path:
+    """An encoder and a language model of random weights."""
+    folder = tmp_path_factory.mktemp("parts")
+    torch.manual_seed(0)
+    HubertModel(audio_config()).save_pretrained(folder / "audio")
+    extractor = Wav2Vec2FeatureExtractor(sampling_rate=24_000, do_normalize=True)
+    extractor.save_pretrained(folder / "audio")
+    LlamaForCausalLM(text_config()).save_pretrained(folder / "text")
+    tiny_tokenizer().save_pretrained(folder / "text")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(parts, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("configs")
+    (folder / "tasks.json").write_text(json.dumps(TASKS))
+    frozen = {name: task | {"requires_grad": False, "weight": 0.0} for name, task in TASKS.items()}
+    (folder / "tasks_ft.json").write_text(json.dumps(frozen))
+    text = EXPERIMENT.replace("AUDIO", str(parts / "audio")).replace("TEXT", str(parts / "text"))
+    for name, tasks in (("stage1", "tasks.json"), ("no-tasks", "{}")):
+        (folder / f"{name}.yaml").write_text(text.replace("NAME", f"{name}-test").replace("TASKS", tasks))
+    return folder / "stage1.yaml"
+
+
+@pytest.fixture(scope="module")
+def first(config, data_dir, tmp_path_factory) -> Path:
+    return train(config, [data_dir], out=tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(scope="module")
+def without_tasks(config, data_dir, tmp_path_factory) -> Path:
+    return train(config.with_name("no-tasks.yaml"), [data_dir], out=tmp_path_factory.mktemp("without"))
+
+
+def second_stage(first: Path) -> list[str]:
+    frozen = ["model.tasks=tasks_ft.json", "model.backbone_requires_grad=false"]
+    return [f"training.start={first}", "training.head_epochs=0", *frozen]
+
+
+def loaded(config: Path, *overrides: str):
+    return load_experiment(config, overrides)
+
+
+# What is heard, kept
+
+
+def test_kept_states_are_those_of_the_encoder(parts, config, data_dir):
+    rows = sonicverse.load_data(loaded(config), [data_dir]).test
+    heard = with_hidden_states(rows, str(parts / "audio"), Preparation(10.0), frame_stride=5)
+    states = states_of(heard[0]["states"], 3, 32)
+    sound = Preparation(10.0).sound(rows[0] | {"copy": 0}, 24_000)
+    whole = listen(sound, str(parts / "audio"), 1)
+    assert torch.equal(states, whole[:, 2::5].float())
+    assert states.shape == (3, 15, 32)
+
+
+def test_what_was_heard_is_not_heard_again(parts, config, data_dir, monkeypatch, tmp_path):
+    rows = sonicverse.load_data(loaded(config), [data_dir]).test
+    calls = []
+    monkeypatch.setattr(hidden_states, "listen", lambda *given: calls.append(given) or listen(*given))
+    for stride, expected in ((5, 4), (5, 4), (7, 8)):
+        with_hidden_states(rows, str(parts / "audio"), Preparation(10.0), frame_stride=stride, kept_in=tmp_path)
+        assert len(calls) == expected
+    facts = rows.map(lambda row: {"facts": row["facts"].replace("slow", "fast")})
+    with_hidden_states(facts, str(parts / "audio"), Preparation(10.0), frame_stride=5, kept_in=tmp_path)
+    assert len(calls) == 8, "other facts, the same sound"
+
+
+def test_no_sound_is_no_frame():
+    batch, mask = padded_states([torch.ones(2, 3, 4), states_of(b"", 2, 4)], [True, False])
+    assert batch.shape == (2, 2, 3, 4)
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 0]]
+
+
+# Batches
+
+
+def test_a_batch_asks_for_the_answer_alone(config, data_dir):
+    experiment = loaded(config)
+    data = sonicverse.load_data(experiment, [data_dir])
+    batch = next(iter(DataLoader(sonicverse.plain_view(data.train, experiment), batch_size=6, collate_fn=collate)))
+    said = batch["labels"] != -100
+    assert (batch["input_ids"] == -9634).sum(1).tolist() == [3 + 4] * 6
+    assert said.any(1).all()
+    assert not (said & (batch["input_ids"] == -9634)).any()
+    assert torch.equal(batch["labels"][said], batch["input_ids"][said])
+    assert batch["audio_hidden_states"].shape[:2] == (6, 3)
+    assert batch["task_labels"]["key_detection"].shape == (6, 2)
+    whole = sonicverse.plain_view(data.train, loaded(config, "data.frame_stride=null", "training.head_epochs=0"))
+    heard = collate([whole[0], whole[1]])
+    assert heard["input_values"].shape == heard["audio_attention_mask"].shape == (2, 24_000)
+
+
+def test_training_captions_change_and_validation_captions_do_not(config, data_dir):
+    experiment = loaded(config)
+    rows = sonicverse.load_data(experiment, [data_dir]).train.select([0])
+    views = {name: getattr(sonicverse, f"{name}_view")(rows, experiment) for name in ("training", "plain")}
+    assert len({tuple(views["training"][0]["ids"]) for _ in range(8)}) > 3
+    assert len({tuple(views["plain"][0]["ids"]) for _ in range(8)}) == 1
+
+
+def test_a_text_alone_is_asked_for_by_its_traits_without_a_sound(config, data_dir):
+    experiment = loaded(config, "data.texts=texts", "training.lora_rank=2", "data.texts_share=0.5")
+    rows = sonicverse.load_data(experiment, [data_dir]).train
+    texts = rows.filter(lambda row: row["origin"] == "text")
+    user, answer = messages_of(texts[0], sonicverse.MusicFacts(), varied=True)
+    assert user["content"] == "Describe music with these traits: slow tempo, piano. <sound>"
+    assert answer["content"] == "A slow song with a piano."
+    batch = collate(list(sonicverse.plain_view(texts, experiment)))
+    assert batch["frame_mask"].sum() == 0
+    assert torch.isnan(batch["task_labels"]["genre_detection"]).all()
+    weights = np.array(sonicverse.row_weights(rows, experiment.data))
+    assert weights[np.array(rows["origin"]) == "text"].sum() == pytest.approx(0.5)
+    model = sonicverse.create_model(experiment, rows)
+    assert torch.isfinite(model(**batch).loss)
+
+
+# Learning
+
+
+def test_heads_learn_first_then_captions(first):
+    log = [json.loads(line) for line in (first / "training_log.jsonl").read_text().splitlines()]
+    heads = [record["loss"] for record in log if record.get("stage") == "heads"]
+    assert len(heads) == 12
+    assert heads[-1] < 0.6 * heads[0]
+    assert [record["step"] for record in log if "loss" in record and "stage" not in record] == [1, 2, 3, 4]
+
+
+def test_the_folder_holds_what_was_trained_and_no_language_model(first, parts, data_dir):
+    state = load_file(first / "model.safetensors")
+    assert {name.split(".")[0] for name in state} == {"audio_encoder", "projector"}
+    assert {str(w.dtype) for w in state.values() if w.is_floating_point()} == {"torch.float16"}
+    assert str(parts) not in (first / "config.json").read_text()
+    model = linernotes.load(first)
+    assert (model.config.text_name, model.config.has_language_model) == ("nobody/tiny-speaker", False)
+    assert model.config.tasks["genre_detection"]["thresholds"] is not None
+    assert model.config.tasks["key_detection"]["temperature"] != 1.0
+    answer = model.predict(data_dir / "corpus" / "audio" / "test" / "000026.flac")
+    assert answer["caption"] is None
+    assert set(answer["key"]["probabilities"]) == {"C major", "A minor"}
+
+
+def test_in_the_second_stage_heads_stay_and_projectors_learn(config, first, data_dir, tmp_path):
+    state = load_file(first / "model.safetensors")
+    second = load_file(train(config, [data_dir], second_stage(first), tmp_path / "second") / "model.safetensors")
+    changed = {name.split(".")[1] for name in state if not torch.equal(state[name], second[name])}
+    assert changed == {"lmm_projector", *(f"{name}_projector" for name in TASKS)}
+    assert all(torch.equal(state[name], second[name]) for name in state if name.startswith("audio_encoder."))
+
+
+def test_adapters_learn_and_are_merged(config, first, parts, data_dir, tmp_path):
+    overrides = [*second_stage(first), "training.lora_rank=2", "data.texts=texts", "training.half_precision=false"]
+    folder = train(config, [data_dir], overrides, tmp_path / "adapted")
+    model, before = linernotes.load(folder), LlamaForCausalLM.from_pretrained(parts / "text")
+    assert (folder.parent / "adapter" / "adapter_model.safetensors").is_file()
+    theirs = before.model.layers[0].mlp.up_proj.weight
+    assert not torch.equal(model.language_model.model.layers[0].mlp.up_proj.weight, theirs)
+    assert torch.equal(model.language_model.model.embed_tokens.weight, before.model.embed_tokens.weight)
+    assert isinstance(model.predict(data_dir / "real" / "audio" / "0.wav")["caption"], str)
+
+
+def test_gradient_checkpointing_changes_nothing_but_the_time(config, data_dir, tmp_path):
+    states = [
+        load_file(train(config, [data_dir], [*more, "training.max_steps=2"], tmp_path / name) / "model.safetensors")
+        for name, more in (("kept", []), ("again", ["training.gradient_checkpointing=true"]))
+    ]
+    assert all(torch.allclose(states[0][n].float(), states[1][n].float(), atol=2e-3) for n in states[0])
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch(config, data_dir, tmp_path):
+    """Of each text alone the loss is a mean; the Trainer has to divide the sum of two by two."""
+    logs = []
+    for name, size, steps in (("whole", 4, 1), ("halves", 2, 2)):
+        more = [f"training.batch_size={size}", f"training.gradient_accumulation_steps={steps}", "training.max_steps=1"]
+        folder = train(config, [data_dir], [*more, "training.head_epochs=0"], tmp_path / name)
+        log = [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+        logs.append(next(record for record in log if "grad_norm" in record))
+    assert logs[1]["grad_norm"] == pytest.approx(logs[0]["grad_norm"], rel=0.5), "not twice as large"
+    assert logs[1]["loss"] == pytest.approx(logs[0]["loss"], rel=0.2)
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, data_dir, tmp_path, kept_states, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(kept_states))
+    overrides = ["training.head_epochs=2", "training.max_steps=12"]
+    whole = train(config, [data_dir], overrides, tmp_path / "whole")
+    train_and_kill(config, data_dir, overrides, tmp_path / "killed")
+    resumed = train(config, [data_dir], overrides, tmp_path / "killed", resume=True)
+    expected, found = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+# Measuring
+
+
+def test_everything_is_measured_beside_the_model_without_tasks(config, first, without_tasks, data_dir, tmp_path):
+    assert linernotes.load(without_tasks).config.tasks == {}
+    facts = json.loads((first / "training.json").read_text())
+    facts["experiment"]["training"]["baseline"] = str(without_tasks)
+    (first / "training.json").write_text(json.dumps(facts))
+    results = evaluate_folder(first, [data_dir], predictions=tmp_path / "said.jsonl")["results"]
+    assert set(results) == {"test", "voices", "real"}
+    test = results["test"]
+    assert {"key", "vocals", "instruments", "genres", "captions"} <= set(test)
+    assert test["key"]["n"] == test["n"] == 4
+    assert test["instruments"]["map"]["value"] >= 0.5
+    captions = test["captions"]
+    assert captions["n"] == 3, "as many as test_captions says"
+    assert set(captions["baselines"]) == {"ungrounded", "without task tokens"}
+    assert "our_fact_precision_minus_its" in captions["baselines"]["without task tokens"]
+    assert {"bleu_4", "meteor_stem", "rouge_l", "bleu_4_characters", "embedding_f1"} <= set(captions)
+    assert results["voices"]["vocals"]["n"] == 6
+    assert results["voices"]["vocals"]["n_singing"] == 6
+    assert len(results["real"]["examples"]) == 2
+    said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    assert len(said) == 4 + 6 + 2
+    assert {"facts", "caption", "ungrounded", "references", "key"} <= set(said[0])
+    assert (first / "plots" / "layer_weights.png").is_file()
+
+
+def test_a_published_folder_is_given_its_language_model_and_no_other(config, first, tmp_path):
+    model, experiment = linernotes.load(first), loaded(config)
+    sonicverse.give_words(model, experiment)
+    speaker = model.language_model
+    sonicverse.give_words(model, experiment)
+    assert model.language_model is speaker
+    assert speaker.config.vocab_size == TINY_TEXT["vocab_size"]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.corpora=[]", "the data block names nothing to describe"),
+        ("data.texts=texts", "data.texts teaches language, which nothing here learns; set training.lora_rank"),
+        ("training.folds=3", "training.folds must be 0"),
+        ("data.max_tokens=7", "they must be above 0, and above 7, the tokens of the sound"),
+        ("data.frame_stride=null", "training.head_epochs needs data.frame_stride"),
+        ("data.voices_share=1.0", "together they must stay under 1"),
+        ("model.labels=[a, b]", "model.labels must be left out"),
+        ("model.tasks=none.json", r"model\.tasks is 'none\.json', which is no file in"),
+        ("training.best_metric=loss", "eval_steps is None and save_steps 1; they must be equal"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(override, message, config):
+    with pytest.raises(ConfigError, match=message):
+        loaded(config, override)
+
+
+def test_a_class_without_an_example_is_refused(config, data_dir):
+    rows = sonicverse.load_data(loaded(config), [data_dir]).train
+    more = loaded(config, 'model.tasks={"genre_detection": {"classes": [jazz, polka, waltz]}}')
+    with pytest.raises(ValueError, match=r"no training row has polka, waltz: leave them out of model\.tasks\.genre"):
+        sonicverse.create_model(more, rows)
+    kept = loaded(config, 'model.tasks={"genre_detection": {"classes": [polka]}}', "training.unseen_classes=true")
+    assert sonicverse.create_model(kept, rows).config.tasks["genre_detection"]["classes"] == ["polka"]
+
+
+def test_another_projector_is_refused(config, first, without_tasks):
+    with pytest.raises(ValueError, match=r"has another projector \(backbone.* more differ\)"):
+        sonicverse.create_model(loaded(config, *second_stage(first), "model.backbone_size=8"), no_rows())
+    with pytest.raises(FileNotFoundError, match="train the first stage and give its `model` folder"):
+        sonicverse.create_model(loaded(config, "training.start=nowhere at all"), no_rows())
+
+
+def no_rows():
+    """Rows of which every class is one."""
+    facts = [
+        sonicverse.MusicFacts(
+            key=key, vocals=who, instruments=("drums", "electric guitar", "piano"), styles=("jazz", "pop", "rock")
+        )
+        for key, who in (("C major", "female"), ("A minor", "male"), (None, "instrumental"))
+    ]
+    return {"facts": [each.as_json() for each in facts]}
