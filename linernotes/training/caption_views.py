@@ -17,7 +17,7 @@ from linernotes.corpora.caption_writer import captions_of, write_caption
 from linernotes.corpora.music_facts import MusicFacts, task_labels
 from linernotes.modeling.chat import DEFAULT_PROMPT, IGNORED, MARK, conversation, padded
 from linernotes.modeling.configuration_sonicverse import SonicVerseConfig as Config
-from linernotes.modeling.music_model import load_tokenizer
+from linernotes.modeling.music_model import load_tokenizer, name_of_backbone
 from linernotes.training.codec_tokens import Preparation, read_row
 from linernotes.training.hidden_states import (
     encoder_folder,
@@ -27,13 +27,15 @@ from linernotes.training.hidden_states import (
     with_hidden_states,
 )
 
+PARTS = ("audio_name", "text_name")
 SEEDS = 2**31  # of captions that are drawn in training
 ABOUT = "Describe music with these traits: {}. {}"  # asked of a text without a recording
 
 
 def fields_of(experiment: Any) -> dict[str, Any]:
-    """The fields of the config that the model block sets."""
-    return experiment.model | {"model_name": experiment.name}
+    """The fields of the config that the model block sets; of a part in a folder its name, not where it lies."""
+    names = {key: name_of_backbone(value) for key, value in experiment.model.items() if key in PARTS}
+    return experiment.model | names | {"model_name": experiment.name}
 
 
 def config_of(experiment: Any) -> Config:

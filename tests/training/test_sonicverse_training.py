@@ -246,6 +246,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(config, data_dir, tm
     assert logs[1]["loss"] == pytest.approx(logs[0]["loss"], rel=0.2)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, data_dir, tmp_path, kept_states, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_CACHE", str(kept_states))
     overrides = ["training.head_epochs=2", "training.max_steps=12"]
@@ -259,6 +260,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, data_dir, tmp_p
 # Measuring
 
 
+@pytest.mark.slow
 def test_everything_is_measured_beside_the_model_without_tasks(config, first, without_tasks, data_dir, tmp_path):
     assert linernotes.load(without_tasks).config.tasks == {}
     facts = json.loads((first / "training.json").read_text())
@@ -300,11 +302,11 @@ def test_a_published_folder_is_given_its_language_model_and_no_other(config, fir
     ("override", "message"),
     [
         ("data.corpora=[]", "the data block names nothing to describe"),
-        ("data.texts=texts", "data.texts teaches language, which nothing here learns; set training.lora_rank"),
+        ("data.texts=texts", "data.texts teaches language, and nothing of the language model learns"),
         ("training.folds=3", "training.folds must be 0"),
         ("data.max_tokens=7", "they must be above 0, and above 7, the tokens of the sound"),
         ("data.frame_stride=null", "training.head_epochs needs data.frame_stride"),
-        ("data.voices_share=1.0", "together they must stay under 1"),
+        ("data.voices_share=1.0", "together they must leave some for the rest"),
         ("model.labels=[a, b]", "model.labels must be left out"),
         ("model.tasks=none.json", r"model\.tasks is 'none\.json', which is no file in"),
         ("training.best_metric=loss", "eval_steps is None and save_steps 1; they must be equal"),
