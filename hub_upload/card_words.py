@@ -17,6 +17,15 @@ METRICS: dict[str, tuple[str, str | None]] = {
     "within_4_percent_of_a_multiple": ("the same, or half, double, a third or triple of it", None),
     "joy_with_tag_happy": ("joy beside the tag happy, rank correlation", "spearmanr"),
     "sadness_with_tag_sad": ("sadness beside the tag sad, rank correlation", "spearmanr"),
+    "weighted_score": ("MIREX weighted score", "mirex_weighted_score"),
+    "singing": ("whether somebody sings, accuracy", "accuracy"),
+    "fact_precision": ("statements that are true", "fact_precision"),
+    "fact_recall": ("facts that are stated", "fact_recall"),
+    **{f"bleu_{order}": (f"BLEU-{order}, words", "bleu") for order in (1, 2, 3, 4)},
+    "bleu_4_characters": ("BLEU-4 over characters, as SonicVerse counts", None),
+    "meteor_stem": ("METEOR, words and stems", "meteor"),
+    "rouge_l": ("ROUGE-L", "rouge"),
+    "embedding_f1": ("embedding score", None),
     "r_squared": ("share of the variance of the log tempo explained", "r_squared"),
 }
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&$])")

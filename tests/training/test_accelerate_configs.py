@@ -13,7 +13,7 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "accelerate"
 
 @pytest.mark.parametrize(("name", "kind"), [("zero2", DistributedType.DEEPSPEED), ("fsdp", DistributedType.FSDP)])
 def test_accelerate_reads_it(name, kind):
-    config = load_config_from_file(CONFIGS / f"{name}.yaml")
+    config = load_config_from_file(str(CONFIGS / f"{name}.yaml"))
     assert config.distributed_type == kind
     assert config.mixed_precision == "bf16"
     options = {**(config.deepspeed_config or {}), **(config.fsdp_config or {})}
@@ -23,7 +23,7 @@ def test_accelerate_reads_it(name, kind):
 
 
 def test_fully_sharded_training_takes_its_options():
-    options = load_config_from_file(CONFIGS / "fsdp.yaml").fsdp_config
+    options = load_config_from_file(str(CONFIGS / "fsdp.yaml")).fsdp_config
     plugin = FullyShardedDataParallelPlugin(
         sharding_strategy=options["fsdp_sharding_strategy"],
         auto_wrap_policy=options["fsdp_auto_wrap_policy"].lower(),
@@ -39,6 +39,6 @@ def test_fully_sharded_training_takes_its_options():
 def test_deepspeed_takes_its_options():
     from accelerate.utils import DeepSpeedPlugin
 
-    options = load_config_from_file(CONFIGS / "zero2.yaml").deepspeed_config
+    options = load_config_from_file(str(CONFIGS / "zero2.yaml")).deepspeed_config
     plugin = DeepSpeedPlugin(zero_stage=options["zero_stage"])
     assert plugin.deepspeed_config["zero_optimization"]["stage"] == 2
