@@ -42,7 +42,7 @@ def load(name: str | PathLike[str], *, device: str | None = None, **kwargs: Any)
 
     source = _locate(name)
     settings, _ = PreTrainedConfig.get_config_dict(source, **kwargs)
-    model = _model_class(settings, source).from_pretrained(source, **kwargs).eval()
+    model = model_class(settings, source).from_pretrained(source, **kwargs).eval()
     try:
         return model.to(device) if device is not None else model
     except (RuntimeError, AssertionError) as error:  # the second is torch built without CUDA
@@ -107,7 +107,7 @@ def _families() -> list[str]:
     return sorted(file.stem.removeprefix("modeling_") for file in MODELING.glob("modeling_*.py"))
 
 
-def _model_class(settings: dict[str, Any], source: str) -> type["MusicModel"]:
+def model_class(settings: dict[str, Any], source: str) -> type["MusicModel"]:
     """Our class of the name that a config gives for `AutoModel`; the file it lies in is not opened."""
     from linernotes.modeling.music_model import MusicModel
 

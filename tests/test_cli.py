@@ -20,7 +20,9 @@ import linernotes
 from linernotes import api, cli
 from linernotes.hub_upload.manifest import write_sums
 
-COMMANDS = ("listen", "predict", "models", "train", "evaluate", "compare", "export", "verify", "upload", "fetch-llm")
+COMMANDS = (
+    "listen", "predict", "models", "train", "evaluate", "compare", "export", "verify", "upload", "fetch-llm", "onnx",
+)  # fmt: skip
 
 
 @pytest.fixture
