@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from elsewhere import assert_answers_alike_elsewhere
 from huggingface_hub.errors import StrictDataclassError
 from published_beatmeter import (
     HEADS,
@@ -19,8 +20,6 @@ from published_beatmeter import (
 from transformers import HubertConfig
 
 import linernotes
-from linernotes.hub_upload.asking import sound
-from linernotes.hub_upload.clean import SECONDS, ask, differences
 from linernotes.modeling.configuration_beatmeter import BeatMeterConfig
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification, is_polyrhythm
 
@@ -288,12 +287,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_folder_answers_alike_without_this_package(folder):
-    found, model = ask(folder), linernotes.load(folder)
-    here = model.predict(sound(SECONDS, RATE), sampling_rate=RATE)
-    assert found["missing_keys"] == found["unexpected_keys"] == found["imported"] == []
-    assert not differences(here, found["predict"])
-    assert found["classifier"] == pytest.approx(here["probabilities"], abs=1e-6)
-    assert found["pipeline"] == pytest.approx(here["probabilities"], abs=1e-6)
+    assert_answers_alike_elsewhere(folder, RATE)
 
 
 def test_a_folder_names_no_place_and_saves_the_same_again(folder, tmp_path):

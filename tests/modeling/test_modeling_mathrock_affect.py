@@ -1,66 +1,20 @@
-"""Neural Math Rock: the document's weights and numbers, padding that changes nothing, the loss by hand, lyrics."""
+"""Neural Math Rock: the document's weights and numbers, padding that changes nothing, what it says, its folders."""
 
 import json
-import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from elsewhere import assert_answers_alike_elsewhere
 from huggingface_hub.errors import StrictDataclassError
-from published_mathrock import (
-    RATE,
-    TINY_CLAP,
-    TINY_TEXT,
-    TINY_WAVLM,
-    AudioMathRockModel,
-    noise,
-    published,
-    tiny_tokenizer,
-)
-from transformers import (
-    ClapAudioConfig,
-    ClapAudioModel,
-    ClapConfig,
-    ClapModel,
-    ClapTextConfig,
-    WavLMConfig,
-    WavLMModel,
-    XLMRobertaConfig,
-    XLMRobertaForMaskedLM,
-)
+from published_mathrock import RATE, TINY_CLAP, TINY_WAVLM, AudioMathRockModel, noise, published
+from small_mathrock import SIZES, heads_of, inputs_of, make, save_towers
+from transformers import ClapAudioConfig, ClapAudioModel, WavLMConfig, WavLMModel
 
 import linernotes
-from linernotes.hub_upload.asking import sound
-from linernotes.hub_upload.clean import SCRIPT, SECONDS, ask, clean_environment, differences
 from linernotes.modeling.configuration_mathrock_affect import MathRockAffectConfig
 from linernotes.modeling.modeling_mathrock_affect import MathRockForAffect
-
-HEADS = ("logits", "vibe_logits", "intensity_logits", "tempo_logits")
-SIZES = {"projection_size": 20, "fusion_size": 24, "head_hidden_size": 16}
-LYRICS = "never meant summer ends"
-
-
-def make(wavlm: dict | None = None, **options) -> MathRockForAffect:
-    torch.manual_seed(0)
-    towers = {"wavlm_config": TINY_WAVLM | (wavlm or {}), "clap_config": TINY_CLAP}
-    model = MathRockForAffect(MathRockAffectConfig(**towers | SIZES | options)).eval()
-    for name, parameter in model.named_parameters():
-        if "head" in name:
-            torch.nn.init.normal_(parameter, std=0.5)
-    return model
-
-
-def inputs_of(model: MathRockForAffect, *recordings: np.ndarray):
-    return model.feature_extractor(list(recordings), sampling_rate=RATE, return_tensors="pt")
-
-
-def heads_of(output) -> list[torch.Tensor]:
-    return [output[name] for name in HEADS]
-
 
 # Sizes and numbers of the document
 
@@ -174,216 +128,6 @@ def test_inputs_of_another_shape_are_refused(values, features, mask, message):
         make()(torch.zeros(values), torch.zeros(features), mask)
 
 
-# Learning
-
-
-@pytest.fixture(scope="module")
-def heard() -> dict[str, torch.Tensor]:
-    """Four recordings."""
-    return dict(inputs_of(make(), *[noise(1.0, seed=seed) for seed in range(4)]))
-
-
-def test_the_loss_of_the_emotions_is_focal_with_smooth_labels(heard):
-    labels = torch.zeros(4, 28)
-    labels[0, 3] = labels[1, 5] = labels[1, 6] = labels[2, 0] = 1
-    labels[3] = torch.nan
-    output = make()(**heard, labels=labels)
-    terms = []
-    for logit, label in zip(output.logits[:3].flatten().tolist(), labels[:3].flatten().tolist(), strict=True):
-        p, y = 1 / (1 + math.exp(-logit)), 0.95 if label else 0.05
-        entropy = -(y * math.log(p) + (1 - y) * math.log(1 - p))
-        terms.append((1 - (p * y + (1 - p) * (1 - y))) ** 2 * entropy)
-    assert output.loss.item() == pytest.approx(sum(terms) / len(terms), rel=1e-5)
-    plain = make(focal_gamma=0.0, label_smoothing=0.0)(**heard, labels=labels)
-    expected = F.binary_cross_entropy_with_logits(plain.logits[:3], labels[:3])
-    assert plain.loss.item() == pytest.approx(expected.item(), rel=1e-6)
-
-
-def test_one_emotion_a_recording_may_be_given_by_its_index(heard):
-    many = torch.zeros(4, 28)
-    many[range(3), [4, 27, 0]] = 1
-    many[3] = torch.nan
-    one = make()(**heard, labels=torch.tensor([4, 27, 0, -100])).loss
-    assert one.item() == make()(**heard, labels=many).loss.item()
-
-
-def test_the_other_losses_are_weighted_cross_entropy_of_what_is_known(heard):
-    weights, vibe = [1.0, 2.0, 3.0, 4.0], torch.tensor([3, -100, 0, 1])
-    output = make(vibe_class_weights=weights)(**heard, vibe_labels=vibe)
-    shares = output.vibe_logits.log_softmax(-1)
-    expected = -(4 * shares[0, 3] + 1 * shares[2, 0] + 2 * shares[3, 1]) / 7
-    assert output.loss.item() == pytest.approx(expected.item(), rel=1e-5)
-    for task, labels in (("intensity", [0, 2, 1, -100]), ("tempo", [2, 2, -100, 0])):
-        labels = torch.tensor(labels)
-        output = make()(**heard, **{f"{task}_labels": labels})
-        expected = F.cross_entropy(output[f"{task}_logits"][labels >= 0], labels[labels >= 0])
-        assert output.loss.item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-LABELS = {
-    "labels": torch.tensor([0, 5, 27, 9]),
-    "vibe_labels": torch.tensor([0, 1, 2, 3]),
-    "intensity_labels": torch.tensor([0, 1, 2, 0]),
-    "tempo_labels": torch.tensor([2, 2, 1, 0]),
-}
-
-
-def test_tasks_count_by_their_weights_and_not_at_all_without_labels(heard):
-    losses = [make()(**heard, **{name: labels}).loss.item() for name, labels in LABELS.items()]
-    assert make()(**heard, **LABELS).loss.item() == pytest.approx(sum(losses), rel=1e-5)
-    weighted = make(task_weights=[2.0, 1.0, 0.0, 0.5])(**heard, **LABELS).loss.item()
-    assert weighted == pytest.approx(2 * losses[0] + losses[1] + losses[3] / 2, rel=1e-5)
-    two = {name: LABELS[name] for name in ("labels", "tempo_labels")}
-    assert make()(**heard, **two).loss.item() == pytest.approx(losses[0] + losses[3], rel=1e-5)
-    unknown = two | {"vibe_labels": torch.full((4,), -100)}
-    assert make()(**heard, **unknown).loss.item() == pytest.approx(losses[0] + losses[3], rel=1e-5)
-    assert make()(**heard).loss is None
-
-
-def test_where_nothing_is_known_there_is_nothing_to_learn(heard):
-    model = make().train()
-    loss = model(**heard, labels=torch.full((4, 28), torch.nan), vibe_labels=torch.full((4,), -100)).loss
-    loss.backward()
-    assert loss.item() == 0
-    assert not model.emo_head[0].weight.grad.any()
-
-
-def test_uncertainty_weights_the_tasks_that_are_there(heard):
-    losses = [make()(**heard, **{name: labels}).loss.item() for name, labels in LABELS.items()]
-    model = make(uncertainty_weighting=True)
-    assert model.task_log_variances.tolist() == [0, 0, 0, 0]
-    with torch.no_grad():
-        model.task_log_variances.copy_(torch.tensor([1.0, -1.0, 0.5, 2.0]))
-    one = {name: LABELS[name] for name in ("labels", "vibe_labels")}
-    loss = model(**heard, **one).loss
-    expected = losses[0] * math.exp(-1) + 0.5 + losses[1] * math.exp(1) - 0.5
-    assert loss.item() == pytest.approx(expected, rel=1e-5)
-    loss.backward()
-    assert model.task_log_variances.grad[2:].tolist() == [0, 0]
-    assert model.task_log_variances.grad[0].item() == pytest.approx(0.5 - losses[0] * math.exp(-1), rel=1e-4)
-
-
-def test_everything_learns(heard):
-    model = make(uncertainty_weighting=True, text_config=TINY_TEXT).train()
-    tokens = torch.tensor([[0, 5, 6, 2]] * 4)
-    model(**heard, **LABELS, input_ids=tokens).loss.backward()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
-    towers = (model.wavlm.feature_extractor, model.clap.audio_encoder.patch_embed)
-    assert all(next(tower.parameters()).grad.any() for tower in towers)
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ({"labels": torch.zeros(4, 27)}, r"labels of emotion have shape \(4, 27\); allowed: \(4,\) and \(4, 28\)"),
-        ({"vibe_labels": torch.zeros(4, 4)}, r"labels of vibe have shape \(4, 4\); allowed: \(4,\)"),
-    ],
-)
-def test_labels_of_another_shape_are_refused(heard, labels, message):
-    with pytest.raises(ValueError, match=message):
-        make()(**heard, **labels)
-
-
-def test_temperatures_are_in_the_logits_when_it_answers_and_not_when_it_learns(heard):
-    model = make()
-    plain, temperatures = heads_of(model(**heard)), (2.0, 3.0, 4.0, 5.0)
-    names = ("temperature", "vibe_temperature", "intensity_temperature", "tempo_temperature")
-    for name, temperature in zip(names, temperatures, strict=True):
-        setattr(model.config, name, temperature)
-    for cold, warm, temperature in zip(plain, heads_of(model(**heard)), temperatures, strict=True):
-        assert torch.allclose(warm, cold / temperature)
-    model.training = True  # itself, and no dropout below it
-    for cold, learning in zip(plain, heads_of(model(**heard)), strict=True):
-        assert torch.equal(learning, cold)
-
-
-# Lyrics
-
-
-def reading(**options) -> MathRockForAffect:
-    model = make(text_config=TINY_TEXT, **options)
-    model.tokenizer = tiny_tokenizer()
-    return model
-
-
-def test_without_lyrics_the_answer_is_that_of_a_model_without_the_branch_bit_for_bit(heard):
-    with_branch, without = reading(), make()
-    without.load_state_dict({k: v for k, v in with_branch.state_dict().items() if not k.startswith("lyrics.")})
-    for one, other in zip(heads_of(with_branch(**heard)), heads_of(without(**heard)), strict=True):
-        assert torch.equal(one, other)
-    tokens = {"input_ids": torch.ones(4, 3, dtype=torch.long), "text_attention_mask": torch.zeros(4, 3)}
-    tokens["text_attention_mask"][2] = 1
-    some = heads_of(with_branch(**heard, **tokens))
-    for one, other in zip(some, heads_of(without(**heard)), strict=True):
-        assert torch.equal(one[[0, 1, 3]], other[[0, 1, 3]])
-        assert not torch.equal(one[2], other[2])
-    recordings = [noise(12.0), noise(3.0, seed=1)]
-    expected = without.predict(recordings, sampling_rate=RATE)
-    assert with_branch.predict(recordings, sampling_rate=RATE) == expected
-    assert with_branch.predict(recordings, sampling_rate=RATE, lyrics=[None, None]) == expected
-
-
-def test_lyrics_change_the_answer_of_their_recording_alone():
-    model, recordings = reading(), [noise(12.0), noise(3.0, seed=1)]
-    plain = model.predict(recordings, sampling_rate=RATE)
-    told = model.predict(recordings, sampling_rate=RATE, lyrics=[LYRICS, None])
-    assert told[0]["emotions"] != plain[0]["emotions"]
-    assert told[0]["vibe"] != plain[0]["vibe"]
-    assert told[1]["emotions"] == pytest.approx(plain[1]["emotions"], abs=1e-6)
-    alone = model.predict(recordings[0], sampling_rate=RATE, lyrics=LYRICS)
-    assert alone["emotions"] == pytest.approx(told[0]["emotions"], abs=1e-6)
-    assert alone["warnings"] == []
-    assert "timeline" in model.predict(recordings[0], sampling_rate=RATE, lyrics=LYRICS, timeline=True)
-
-
-def test_lyrics_in_forward_are_those_in_predict():
-    model, samples = reading(), noise(3.0)
-    tokens = model.tokenizer(LYRICS, return_tensors="pt")
-    assert tokens["input_ids"].shape == (1, 6)
-    options = {"input_ids": tokens["input_ids"], "text_attention_mask": tokens["attention_mask"]}
-    with torch.no_grad():
-        output = model(**inputs_of(model, samples), **options)
-    answer = model.predict(samples, sampling_rate=RATE, lyrics=LYRICS)
-    assert list(answer["emotions"].values()) == pytest.approx(output.logits[0].sigmoid().tolist(), abs=1e-6)
-
-
-def test_long_lyrics_are_read_to_their_end():
-    model = reading()
-    texts = ["never meant " * 20, "never meant " * 20 + "summer ends"]
-    with torch.no_grad():
-        one, other = (model.lyrics.read_text(text, model.tokenizer) for text in texts)
-        assert (one - other).abs().max() > 1e-4
-        # pieces of 10 tokens, of which 8 are words: two pieces, each counting by its tokens
-        pieces = [model.tokenizer(text, return_tensors="pt")["input_ids"] for text in ("never meant " * 4, "summer")]
-        first, second = (model.lyrics.read(piece)[0][0] for piece in pieces)
-        whole = model.lyrics.read_text("never meant " * 4 + "summer", model.tokenizer)
-    assert torch.allclose(whole, (10 * first + 3 * second) / 13, atol=1e-6)
-
-
-def test_a_model_that_reads_no_lyrics_says_so_and_answers():
-    model, samples = make(), noise(3.0)
-    answer = model.predict(samples, sampling_rate=RATE, lyrics=LYRICS)
-    assert answer.pop("warnings")[0] == "lyrics were given, but this model reads none: the sound alone is heard"
-    plain = model.predict(samples, sampling_rate=RATE)
-    del plain["warnings"]
-    assert answer == plain
-    with pytest.raises(ValueError, match=r"this model reads no lyrics \(text_config is None\): leave input_ids out"):
-        model(**inputs_of(model, samples), input_ids=torch.ones(1, 3, dtype=torch.long))
-
-
-def test_lyrics_that_cannot_be_read_are_named():
-    model, samples = reading(), noise(3.0)
-    answer = model.predict(samples, sampling_rate=RATE, lyrics=" \n")
-    assert answer["warnings"][0] == "the lyrics are empty: the sound alone is heard"
-    with pytest.raises(ValueError, match="got lyrics of 1 for 2 recordings; give each a str, or None"):
-        model.predict([samples, samples], sampling_rate=RATE, lyrics=LYRICS)
-    with pytest.raises(ValueError, match="give each a str, or None"):
-        model.predict(samples, sampling_rate=RATE, lyrics=[7])
-    model.tokenizer = None
-    with pytest.raises(ValueError, match=r"reads lyrics, but its folder has no tokenizer: set model\.tokenizer"):
-        model.predict(samples, sampling_rate=RATE, lyrics=LYRICS)
-
-
 # What it says
 
 
@@ -474,78 +218,7 @@ def test_every_window_is_explained_in_plain_json():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-# Towers and folders
-
-
-@pytest.fixture(scope="module")
-def towers(tmp_path_factory) -> Path:
-    """A WavLM, a whole CLAP and an XLM-RoBERTa with a head for another task, each saved as the Hub has them."""
-    folder = tmp_path_factory.mktemp("towers")
-    torch.manual_seed(7)
-    WavLMModel(WavLMConfig(**TINY_WAVLM)).save_pretrained(folder / "wavlm")
-    (folder / "wavlm" / "preprocessor_config.json").write_text('{"do_normalize": true, "sampling_rate": 16000}')
-    text = ClapTextConfig(
-        vocab_size=20, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
-    )
-    clap = ClapModel(ClapConfig(text_config=text, audio_config=ClapAudioConfig(**TINY_CLAP)))
-    for parameter in clap.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    clap.save_pretrained(folder / "clap")
-    (folder / "clap" / "preprocessor_config.json").write_text(
-        '{"sampling_rate": 48000, "max_length_s": 10, "fft_window_size": 1024, "hop_length": 480, "frequency_min": 60,'
-        ' "frequency_max": 14000}'
-    )
-    XLMRobertaForMaskedLM(XLMRobertaConfig(**TINY_TEXT)).save_pretrained(folder / "text")
-    tiny_tokenizer().save_pretrained(folder / "text")
-    return folder
-
-
-def test_a_new_model_has_the_towers_weights(towers):
-    model = MathRockForAffect.from_backbones(towers / "wavlm", towers / "clap", text=towers / "text", **SIZES)
-    pairs = [
-        (model.wavlm, WavLMModel.from_pretrained(towers / "wavlm")),
-        (model.clap, ClapModel.from_pretrained(towers / "clap").audio_model),
-        (model.lyrics.xlm_roberta, XLMRobertaForMaskedLM.from_pretrained(towers / "text").roberta),
-    ]
-    for ours, theirs in pairs:
-        assert ours.state_dict().keys() == theirs.state_dict().keys()
-        for name, weight in theirs.state_dict().items():
-            assert torch.equal(ours.state_dict()[name], weight), name
-    config = model.config
-    assert (config.wavlm_name, config.clap_name, config.text_name) == ("wavlm", "clap", "text")
-    assert (config.do_normalize, config.wavlm_sampling_rate, config.mel_min_hz) == (True, 16_000, 60)
-    assert model.predict(noise(2.0), sampling_rate=RATE, lyrics=LYRICS)["warnings"] == [
-        "only 2.0 s were there to hear; answers are reliable from 5 s on"
-    ]
-
-
-def test_the_document_s_own_way_of_loading_leaves_the_clap_random(towers):
-    theirs = ClapModel.from_pretrained(towers / "clap").audio_model.state_dict()
-    name = "audio_encoder.layers.0.blocks.0.attention.self.query.weight"
-    assert not torch.equal(ClapAudioModel.from_pretrained(towers / "clap").state_dict()[name], theirs[name])
-
-
-@pytest.mark.parametrize(
-    ("tower", "lost", "message"),
-    [
-        ("wavlm", "layers.1.attention", r"wavlm: missing keys encoder.layers.1.attention.* weights of a WavLMModel"),
-        ("clap", "audio_model", r"clap: missing keys audio_model.audio_encoder.* must hold the weights of a ClapModel"),
-        ("text", "word_embeddings", r"text: missing keys embeddings.word_embeddings.weight .* a XLMRobertaModel"),
-    ],
-)
-def test_a_tower_without_all_its_weights_is_refused(towers, tmp_path, tower, lost, message):
-    model_class = {"wavlm": WavLMModel, "clap": ClapModel, "text": XLMRobertaForMaskedLM}[tower]
-    whole = model_class.from_pretrained(towers / tower)
-    state = {
-        name: weight
-        for name, weight in whole.state_dict().items()
-        if lost not in name and "lm_head.decoder" not in name
-    }
-    whole.config.tie_word_embeddings = False
-    whole.save_pretrained(tmp_path / tower, state_dict=state)
-    folders = {name: towers / name for name in ("wavlm", "clap", "text")} | {tower: tmp_path / tower}
-    with pytest.raises(ValueError, match=message):
-        MathRockForAffect.from_backbones(**folders)
+# Folders
 
 
 @pytest.mark.parametrize(
@@ -572,7 +245,9 @@ def test_configs_that_mean_nothing_are_refused(options, message):
 
 
 @pytest.fixture(scope="module")
-def folder(towers, tmp_path_factory) -> Path:
+def folder(tmp_path_factory) -> Path:
+    towers = tmp_path_factory.mktemp("towers")
+    save_towers(towers)
     options = {"temperature": 0.7, "vibe_temperature": 1.3, "model_name": "mathrock-tiny", **SIZES}
     model = MathRockForAffect.from_backbones(towers / "wavlm", towers / "clap", text=towers / "text", **options)
     model.save_pretrained(tmp_path_factory.mktemp("saved") / "mathrock-tiny")
@@ -581,37 +256,7 @@ def folder(towers, tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_a_folder_answers_alike_without_this_package(folder):
-    found, model = ask(folder), linernotes.load(folder)
-    here = model.predict(sound(SECONDS, RATE), sampling_rate=RATE)
-    assert found["missing_keys"] == found["unexpected_keys"] == found["imported"] == []
-    assert not differences(here, found["predict"])
-    assert found["classifier"] == pytest.approx(here["emotions"], abs=1e-6)
-    assert found["pipeline"] == pytest.approx(here["emotions"], abs=1e-6)
-
-
-ASKING = """
-import json, runpy, sys
-script = runpy.run_path(sys.argv[1])
-sys.meta_path.insert(0, script["Hidden"]())
-from transformers import AutoModel
-model = AutoModel.from_pretrained(sys.argv[2], trust_remote_code=True)
-answer = model.predict(script["sound"](3.0, 48000), sampling_rate=48000, lyrics=sys.argv[3])
-print()  # behind progress bars
-print(json.dumps({"answer": answer, "imported": [name for name in sys.modules if name.startswith("linernotes")]}))
-"""
-
-
-@pytest.mark.slow
-def test_a_folder_reads_lyrics_without_this_package(folder, tmp_path):
-    command = [sys.executable, "-I", "-c", ASKING, str(SCRIPT), str(folder), LYRICS]
-    environment = clean_environment(tmp_path / "home") | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
-    found = json.loads(run.stdout.splitlines()[-1])
-    model = linernotes.load(folder)
-    here = model.predict(sound(3.0, RATE), sampling_rate=RATE, lyrics=LYRICS)
-    assert not differences(here, found["answer"])
-    assert here["emotions"] != model.predict(sound(3.0, RATE), sampling_rate=RATE)["emotions"]
-    assert found["imported"] == []
+    assert_answers_alike_elsewhere(folder, RATE, probabilities="emotions")
 
 
 def test_other_emotions_take_another_head_and_nothing_else(folder):

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from elsewhere import assert_answers_alike_elsewhere
 from huggingface_hub.errors import StrictDataclassError
 from pocket_codec import HOP, RATE, RATES, noise, prefix_mask, random_codes, tiny, tiny_config
 
 import linernotes
-from linernotes.hub_upload.asking import sound
-from linernotes.hub_upload.clean import SECONDS, ask, differences
 from linernotes.modeling.audio import AudioError
 from linernotes.modeling.codec import IGNORED, CodecEncoder
 from linernotes.modeling.codec_transformer import (
@@ -475,12 +474,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_folder_answers_alike_without_this_package(folder):
-    found, model = ask(folder), linernotes.load(folder)
-    here = model.predict(sound(SECONDS, RATE), sampling_rate=RATE)
-    assert found["missing_keys"] == found["unexpected_keys"] == found["imported"] == []
-    assert not differences(here, found["predict"])
-    assert found["classifier"] == pytest.approx(here["probabilities"], abs=1e-6)
-    assert found["pipeline"] == pytest.approx(here["probabilities"], abs=1e-6)
+    assert_answers_alike_elsewhere(folder, RATE)
 
 
 def test_a_folder_holds_its_codec_names_no_place_and_saves_the_same_again(folder, tmp_path):

@@ -1,13 +1,11 @@
 """SonicVerse made of pretrained parts, saved, loaded, with its language model and without."""
 
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from elsewhere import assert_answers_alike_elsewhere, predicted_elsewhere
 from published_sonicverse import (
     RATE,
     SIZES,
@@ -23,7 +21,7 @@ from transformers import HubertModel, LlamaForCausalLM
 
 import linernotes
 from linernotes.hub_upload.asking import sound
-from linernotes.hub_upload.clean import SCRIPT, SECONDS, ask, clean_environment, differences
+from linernotes.hub_upload.clean import differences
 from linernotes.modeling.language_models import place_in_cache
 from linernotes.modeling.modeling_sonicverse import SonicVerseForConditionalGeneration as Model
 
@@ -98,33 +96,13 @@ def folder(parts, tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_a_folder_answers_alike_without_this_package(folder):
-    found, model = ask(folder), linernotes.load(folder)
-    here = model.predict(sound(SECONDS, RATE), sampling_rate=RATE)
-    assert found["missing_keys"] == found["unexpected_keys"] == found["imported"] == []
-    assert not differences(here, found["predict"])
-
-
-ASKING = """
-import json, runpy, sys
-script = runpy.run_path(sys.argv[1])
-sys.meta_path.insert(0, script["Hidden"]())
-from transformers import AutoModel
-model = AutoModel.from_pretrained(sys.argv[2], trust_remote_code=True)
-answer = model.predict(script["sound"](33.0, 24000), sampling_rate=24000, long=True)
-print()  # behind progress bars
-print(json.dumps({"answer": answer, "imported": [name for name in sys.modules if name.startswith("linernotes")]}))
-"""
+    assert_answers_alike_elsewhere(folder, RATE, probabilities=None)
 
 
 @pytest.mark.slow
-def test_a_folder_tells_a_long_story_without_this_package(folder, tmp_path):
-    command = [sys.executable, "-I", "-c", ASKING, str(SCRIPT), str(folder)]
-    environment = clean_environment(tmp_path / "home") | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
-    found = json.loads(run.stdout.splitlines()[-1])
+def test_a_folder_tells_a_long_story_without_this_package(folder):
     here = linernotes.load(folder).predict(sound(33.0, RATE), sampling_rate=RATE, long=True)
-    assert not differences(here, found["answer"])
-    assert found["imported"] == []
+    assert not differences(here, predicted_elsewhere(folder, 33.0, RATE, long=True))
 
 
 def test_a_folder_is_loaded_without_asking_whether_its_code_may_run(folder, monkeypatch):
