@@ -30,6 +30,7 @@ MEASURED = {
     "beatmeter": {"": (*ALL_OF_A_CHOICE, "map")},
     "mathrock_affect": {"emotion": ("map", "ece"), **dict.fromkeys(("vibe", "intensity", "tempo"), ALL_OF_A_CHOICE)},
     "hubert": {},  # a backbone is probed: each question has a figure of its own
+    "encodec": {},  # a codec answers no question
 }
 
 
@@ -104,6 +105,15 @@ def test_the_gate_goes_soft_on_a_blend(genre_moe, first, second, share):
     rising = [weights.mean(0)[index[second]] for weights in (pure_first, mixed, pure_second)]
     assert falling == sorted(falling, reverse=True)
     assert rising == sorted(rising)
+
+
+def test_mathrock_pocket_is_small_and_reads_no_lyrics():
+    folder = ROOT / "models" / "mathrock-pocket"
+    assert (folder / "model.safetensors").stat().st_size < 10_000_000
+    model = linernotes.load("mathrock-pocket")
+    told, alone = model.predict(RECORDING, lyrics="never meant"), model.predict(RECORDING)
+    assert told.pop("warnings") == ["lyrics were given, but this model reads none: the sound alone is heard"]
+    assert told == {key: value for key, value in alone.items() if key != "warnings"}
 
 
 @EACH

@@ -93,6 +93,35 @@ def test_measured_figures_are_those_of_metrics_json(model, evaluation):
     assert any(row.endswith(expected) for row in rows)
 
 
+def affect_rows() -> list[str]:
+    """The README's table of mathrock-pocket, a row a question: n, figure, interval, majority baseline, baselines."""
+    test = json.loads((ROOT / "models/mathrock-pocket/metrics.json").read_text())["results"]["test"]
+    others = ("logistic regression on the log-mel", "beat tracker")
+
+    def row(name: str, part: dict, beside: dict, key: str = "macro_f1") -> str:
+        figure, shown = part[key], [f"{beside[o][key]['value']:.3f}" if o in beside else "-" for o in others]
+        numbers = f"{figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f}"
+        return f"| {name} | {part['n']} | {numbers} | {figure['majority_baseline']:.3f} | {' | '.join(shown)} |"
+
+    tempo = test["tempo"]
+    by_origin = {
+        origin: {o: found[origin] for o in others if (found := tempo.get(f"by_origin_of_{o.replace(' ', '_')}"))}
+        for origin in tempo["by_origin"]
+    }
+    emotion = test["emotion"]
+    return [
+        *(row(f"{task}, rendered", test[task], test[task]["baselines"]) for task in ("vibe", "intensity")),
+        row("tempo, rendered", tempo["by_origin"]["composed"], by_origin["composed"]),
+        row("tempo, real recordings", tempo["by_origin"]["recordings"], by_origin["recordings"]),
+        row("tempo, drummers, rendered", tempo["by_origin"]["grooves"], by_origin["grooves"]),
+        row("emotions, rendered: mean average precision", emotion, emotion["baselines"], "map"),
+    ]
+
+
+def test_measured_affect_is_that_of_metrics_json():
+    assert [row for row in affect_rows() if row not in README.splitlines()] == []
+
+
 def test_agreement_with_librosa_is_that_of_the_benchmark():
     results = json.loads((ROOT / "benchmarks" / "results" / "score_facts.json").read_text())["styles"]
     text = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")

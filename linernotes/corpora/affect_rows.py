@@ -3,7 +3,7 @@
 Columns: audio, start_seconds, end_seconds, labels (the emotions that are true), group, split, licence, and
 emotions (28 shares in the order of EMOTIONS; empty where nobody knows), vibe, intensity, tempo (None likewise),
 tempo_bpm, writing (`numbers_of` what is written), tags (a tagger's probabilities; both empty without), clip, source,
-origin (composed, real scores, recordings).
+origin (composed, real scores, recordings; the name of a corpus of which the tempo alone is known).
 """
 
 from collections import Counter
@@ -161,6 +161,18 @@ def timed_rows(folder: Path, tempo_bounds_bpm: Sequence[float]) -> AffectRows:
         about = {"clip": record["file_name"], "source": folder.name, "origin": "recordings", "tempo_bpm": tempo_bpm}
         rows.append(row_of(row, **about, tempo=tempo_class(tempo_bpm, tempo_bounds_bpm)))
     return AffectRows(rows, left_out)
+
+
+def timed_clips(folder: Path, tempo_bounds_bpm: Sequence[float]) -> AffectRows:
+    """Rows of the test clips of a corpus, of which the tempo alone is known."""
+    rows = []
+    for row in read_manifest(folder / MANIFEST):
+        if row["split"] == "test":
+            tempo_bpm, path = facts_of(row).tempo_bpm, Path(row["audio"]["path"])
+            about = {"clip": f"{folder.name}/{path.relative_to(folder)}", "source": folder.name, "origin": folder.name}
+            tempo = tempo_class(tempo_bpm, tempo_bounds_bpm)
+            rows.append(row_of(row, **about, labels=[], tempo_bpm=tempo_bpm, tempo=tempo))
+    return AffectRows(rows, Counter())
 
 
 def row_of(row: Mapping[str, Any], **known: Any) -> dict[str, Any]:

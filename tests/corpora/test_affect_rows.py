@@ -15,6 +15,7 @@ from linernotes.corpora.affect_rows import (
     heard_rows,
     labelled_rows,
     rendered_rows,
+    timed_clips,
     timed_rows,
 )
 from linernotes.corpora.manifest import ManifestError, make_manifest
@@ -134,6 +135,17 @@ def test_timed_recordings_are_for_the_test_alone(tmp_path):
     assert rows[0]["audio"]["path"] == str(tmp_path / "a.wav")
     assert (rows[0]["emotions"], rows[0]["vibe"]) == ([], None)
     assert left_out == {"no tempo": 1}
+
+
+def test_of_the_test_clips_of_a_timed_corpus_the_tempo_alone_is_known(corpus):
+    rows, left_out = timed_clips(corpus, BOUNDS)
+    known = [row for row in rendered_rows(corpus, BOUNDS).rows if row["split"] == "test"]
+    assert [row["tempo_bpm"] for row in rows] == [row["tempo_bpm"] for row in known]
+    assert [row["tempo"] for row in rows] == [row["tempo"] for row in known]
+    assert {row["tempo"] for row in rows} == {"slow", "moderate", "fast"}
+    assert {(row["split"], row["origin"], row["vibe"]) for row in rows} == {("test", "riffs", None)}
+    assert not any(row["labels"] or row["emotions"] or row["writing"] for row in rows)
+    assert left_out == {}
 
 
 def test_tables_that_tell_no_tempo_are_refused(tmp_path):

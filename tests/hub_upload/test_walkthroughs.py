@@ -132,9 +132,10 @@ GENRE_NOTEBOOKS = [
     pytest.param(("genre-moe-tags", True), marks=pytest.mark.slow, id="genre-moe-tags, short"),
 ]
 METER_NOTEBOOK = pytest.param(("beatmeter-pocket", True), marks=pytest.mark.slow, id="beatmeter-pocket, short")
+AFFECT_NOTEBOOK = pytest.param(("mathrock-pocket", True), marks=pytest.mark.slow, id="mathrock-pocket, short")
 
 
-@pytest.fixture(params=[*GENRE_NOTEBOOKS, METER_NOTEBOOK])
+@pytest.fixture(params=[*GENRE_NOTEBOOKS, METER_NOTEBOOK, AFFECT_NOTEBOOK])
 def notebook(request):
     return executed(*request.param)
 
@@ -146,6 +147,11 @@ def genre_notebook(request):
 
 @pytest.fixture(params=[METER_NOTEBOOK])
 def meter_notebook(request):
+    return executed(*request.param)
+
+
+@pytest.fixture(params=[AFFECT_NOTEBOOK])
+def affect_notebook(request):
     return executed(*request.param)
 
 
@@ -172,6 +178,15 @@ def test_all_pictures_and_sounds_of_the_meters_are_there(meter_notebook):
 def test_the_meter_walkthrough_saves_and_loads_and_records_errors(meter_notebook):
     assert "equal after reloading" in printed(meter_notebook)
     assert re.search(r"^too_short.wav +error: too_short$", printed(meter_notebook), re.MULTILINE)
+
+
+def test_the_walkthrough_of_affect_shows_saves_and_loads_and_reads_no_lyrics(affect_notebook):
+    source = (MODELS / "mathrock-pocket" / "walkthrough.py").read_text()
+    assert shown_in(affect_notebook) == (len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE)), 6)
+    assert "equal after reloading" in printed(affect_notebook)
+    assert "lyrics were given, but this model reads none" in printed(affect_notebook)
+    assert "the same answer with them and without: yes" in printed(affect_notebook)
+    assert re.search(r"^too_short.wav +error: too_short$", printed(affect_notebook), re.MULTILINE)
 
 
 def test_the_small_model_tells_the_genres_apart(genre_notebook):

@@ -16,7 +16,15 @@ from datasets import Dataset
 from matplotlib.figure import Figure
 
 from linernotes.corpora.affect import TEMPO_BOUNDS_BPM, tempo_class
-from linernotes.corpora.affect_rows import AffectRows, as_datasets, heard_rows, labelled_rows, rendered_rows, timed_rows
+from linernotes.corpora.affect_rows import (
+    AffectRows,
+    as_datasets,
+    heard_rows,
+    labelled_rows,
+    rendered_rows,
+    timed_clips,
+    timed_rows,
+)
 from linernotes.corpora.manifest import MANIFEST, read_excerpt, read_manifest
 from linernotes.corpora.readers import neural_mathrock
 from linernotes.corpora.writing import Writing, numbers_of
@@ -54,6 +62,7 @@ class DataOptions:
         recordings: names of corpora of recordings without labels, which `teacher` tags.
         recordings_share: of the rows of an epoch; None: as many as there are.
         timed_recordings: names of folders whose metadata.csv tells tempi; they are tested on, never learned from.
+        timed_corpora: names of rendered corpora of whose test clips the tempo alone is asked.
         slow_below_bpm, fast_above_bpm: between which a tempo is moderate.
         soft_emotions: whether shares of emotions are learned, or only which of them are true.
         noise_std: standard deviation of noise in training, full scale is 1.
@@ -70,6 +79,7 @@ class DataOptions:
     teacher: str = "genre-moe-tags"
     recordings_share: float | None = None
     timed_recordings: list | None = None
+    timed_corpora: list | None = None
     slow_below_bpm: float = TEMPO_BOUNDS_BPM[0]
     fast_above_bpm: float = TEMPO_BOUNDS_BPM[1]
     soft_emotions: bool = True
@@ -168,6 +178,8 @@ def read_all(options: DataOptions, data_dirs: list[Path]) -> dict[str, AffectRow
         read[name] = heard_rows(manifest, [dict(zip(MSD_TAGS, tags, strict=True)) for tags in tagged["tags"]], name)
     for name in options.timed_recordings or ():
         read[name] = timed_rows(find_folder(name, data_dirs), bounds)
+    for name in options.timed_corpora or ():
+        read[name] = timed_clips(find_folder(name, data_dirs), bounds)
     return read
 
 

@@ -1,0 +1,1 @@
+../../modeling/affect_loss.py

@@ -1,0 +1,1 @@
+../../modeling/feature_extraction_mathrock_affect.py
