@@ -3,8 +3,8 @@
     python benchmarks/codec_quality.py models/pocket-codec --data-dir DATA [--bandwidths 1.5 12] [--seconds 5]
 
 The recordings are those that the codec's training held out. Intervals are 95 % bootstraps over songs. Writes
-benchmarks/results/codec_quality.json. Beside the codec stands Opus at its lowest bit rate as libsndfile writes it,
-measured from the files' sizes, and silence in place of an answer.
+metrics.json beside the codec, which its card is made of. With the codec are compared Opus at its lowest bit rate as
+libsndfile writes it, measured from the files' sizes, and silence in place of an answer.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from datasets import Dataset
 from transformers import EncodecModel
 
 from linernotes.corpora.manifest import read_excerpt
-from linernotes.training.bootstrap import resample, with_interval
+from linernotes.training.bootstrap import RESAMPLES, resample, with_interval
 from linernotes.training.codec_training import mel_distance, said_again, si_sdr
 from linernotes.training.config import parse_experiment
+from linernotes.training.evaluate import provenance
 from linernotes.training.residual_quantizer import perplexity
 
-RESULT = Path(__file__).parent / "results" / "codec_quality.json"
 DECIBELS = 20 / np.log(10)  # of a difference of logarithms, base e, of magnitudes
 OPUS_RATE = 24_000
 
@@ -63,20 +63,26 @@ def figures(said: list[torch.Tensor], heard: list[torch.Tensor], groups: list[st
     return {"mel_distance_db": interval(mel, groups), "si_sdr_db": interval(ratio, groups)}
 
 
-def measure(codec: EncodecModel, rows: Dataset, bandwidths: list[float], seconds: float) -> dict:
+def measure(codec: EncodecModel, rows: Dataset, bandwidths: list[float], seconds: float) -> dict[str, dict]:
+    """By bit rate what the codec says again, and on the same recordings Opus and silence."""
     rate = codec.config.sampling_rate
     heard, groups = excerpts(rows, rate, seconds), list(rows["group"])
-    results = {"n": len(heard), "songs": len(set(groups)), "seconds": seconds, "codec": {}}
+    coded = [opus(sound) for sound in heard]
+    opus_kbps = np.mean([kbps for _, kbps in coded])
+    silent = figures([torch.zeros_like(sound) for sound in heard], heard, groups, rate)
+    baselines = {
+        f"Opus, {opus_kbps:.1f} kbit/s in the mean": figures([said for said, _ in coded], heard, groups, rate),
+        "silence": {"mel_distance_db": silent["mel_distance_db"]},
+    }
+    how = {"level": 0.95, "method": "bootstrap over groups", "resamples": RESAMPLES, "seed": 0}
+    about = {"n": len(heard), "n_groups": len(set(groups)), "interval": how, "seconds": seconds}
+    results = {}
     for bandwidth in bandwidths:
         answers = [said_again(codec, sound[None], bandwidth) for sound in heard]
         measured = figures([said[0] for said, _ in answers], heard, groups, rate)
         used = perplexity(torch.cat([codes for _, codes in answers], dim=2), codec.config.codebook_size)
-        results["codec"][f"{bandwidth:g} kbit/s"] = measured | {"perplexity": [round(book, 1) for book in used]}
-    coded = [opus(sound) for sound in heard]
-    measured = figures([said for said, _ in coded], heard, groups, rate)
-    results["opus"] = measured | {"kbit_per_second": round(float(np.mean([r for _, r in coded])), 2)}
-    silent = figures([torch.zeros_like(sound) for sound in heard], heard, groups, rate)
-    results["silence"] = {"mel_distance_db": silent["mel_distance_db"]}
+        results[f"kbps_{bandwidth:g}"] = about | measured | {"perplexity": [round(p, 1) for p in used]}
+        results[f"kbps_{bandwidth:g}"]["baselines"] = baselines
     return results
 
 
@@ -86,16 +92,16 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, action="append", required=True)
     parser.add_argument("--bandwidths", type=float, nargs="+", default=[1.5, 12.0])
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, help="metrics.json in the codec's folder where none is given")
     options = parser.parse_args()
     facts = json.loads((options.codec / "training.json").read_text())
     experiment = parse_experiment(facts["experiment"])
     codec = EncodecModel.from_pretrained(options.codec, dtype=torch.float32).eval()
     held_out = experiment.recipe.load_data(experiment, options.data_dir).test
-    results = {"codec": experiment.name, "training_seconds": facts["duration_seconds"]}
-    results["held out"] = measure(codec, held_out, options.bandwidths, options.seconds)
-    options.out.write_text(json.dumps(results, indent=1) + "\n")
-    print(json.dumps(results, indent=1))
+    results = measure(codec, held_out, options.bandwidths, options.seconds)
+    written = json.dumps({"model": experiment.name, "training": provenance(facts), "results": results}, indent=1)
+    (options.out or options.codec / "metrics.json").write_text(written + "\n")
+    print(written)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def classified(request: dict, options: dict, samples, sampling_rate: int) -> dic
 
 
 def heard(model, request: dict, options: dict) -> dict:
-    """What a backbone, which has no `predict`, makes of the sound, and how far that is from silence."""
+    """What a backbone or a codec, which have no `predict`, make of the sound, and how far that is from silence."""
     import torch
     from transformers import AutoFeatureExtractor
 
@@ -69,7 +69,9 @@ def heard(model, request: dict, options: dict) -> dict:
     for given in (samples, 0 * samples):
         inputs = extractor(given, sampling_rate=extractor.sampling_rate, return_tensors="pt")
         with torch.no_grad():
-            states.append(model(**inputs).last_hidden_state.float())
+            said = model(**inputs)
+        answer = "audio_values" if "audio_values" in said else "last_hidden_state"
+        states.append(said[answer].float())
     frames, silent = states
     numbers = {
         "magnitude": frames.abs().mean(),
@@ -77,7 +79,9 @@ def heard(model, request: dict, options: dict) -> dict:
         "from_silence": (frames - silent).abs().mean(),
         "first_of_the_middle": frames[0, frames.shape[1] // 2].flatten()[0],
     }
-    return {"shape": list(frames.shape)} | {name: round(value.item(), 7) for name, value in numbers.items()}
+    return {"answer": answer, "shape": list(frames.shape)} | {
+        name: round(value.item(), 7) for name, value in numbers.items()
+    }
 
 
 def answers(request: dict) -> dict:
@@ -109,7 +113,7 @@ def answers(request: dict) -> dict:
         if "AutoModelForAudioClassification" in config.auto_map:
             report |= classified(request, options, samples, config.sampling_rate)
     else:
-        report["last_hidden_state"] = heard(model, request, options)
+        report["heard"] = heard(model, request, options)
     report["imported"] = sorted(name for name in sys.modules if name.split(".")[0] == "linernotes")
     return report
 

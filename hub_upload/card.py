@@ -314,6 +314,7 @@ def written(folder: Path, repo_id: str | None) -> str:
         overview=overview(evaluations),
         pictures=pictures[None],
         recipe=source.front.get("config"),
+        measured_by=source.front.get("measured_by", "linernotes evaluate {model} --data-dir DATA"),
         has_walkthrough=(folder / "walkthrough.py").is_file(),
     )
     body = re.sub(r"\n{3,}", "\n\n", body)

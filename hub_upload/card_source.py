@@ -15,7 +15,7 @@ from linernotes.hub_upload.strict_json import read_json
 
 METADATA = ("license", "license_name", "license_link", "language", "library_name", "pipeline_tag", "base_model")
 FRONT_MATTER = {
-    **dict.fromkeys((*METADATA, "config"), str),
+    **dict.fromkeys((*METADATA, "config", "measured_by"), str),
     **dict.fromkeys(("language", "base_model"), (str, list)),
     **dict.fromkeys(("tags", "datasets"), list),
     **dict.fromkeys(("evaluations", "pictures", "facts"), dict),

@@ -26,6 +26,8 @@ METRICS: dict[str, tuple[str, str | None]] = {
     "meteor_stem": ("METEOR, words and stems", "meteor"),
     "rouge_l": ("ROUGE-L", "rouge"),
     "embedding_f1": ("embedding score", None),
+    "mel_distance_db": ("mel distance in dB, less is better", "mel_distance"),
+    "si_sdr_db": ("SI-SDR in dB", "si_sdr"),
     "r_squared": ("share of the variance of the log tempo explained", "r_squared"),
 }
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&$])")

@@ -35,7 +35,7 @@ def ask(target: str | Path, *, revision: str | None = None, token: str | None = 
     Returns:
         `weights` (SHA-256 of all of them), `parameters`, `missing_keys`, `unexpected_keys`, `mismatched_keys`,
         `predict`, and for classifiers `classifier` and `pipeline`, the probabilities by label; of a backbone, instead
-        of `predict`, the shape and some statistics of its `last_hidden_state`.
+        of `predict`, `heard`, the shape and some statistics of its `last_hidden_state`, or of a codec's `audio_values`.
 
     Raises:
         PublishError: it could not be loaded or asked; the message ends with the process' last line.
@@ -93,11 +93,11 @@ def sound_report(target: str, report: dict[str, Any]) -> dict[str, Any]:
         for way in ("classifier", "pipeline"):
             if not said or differences(said[0], {label: report[way][label] for label in labels}):
                 raise PublishError(f"{target}: predict and the {way} give different probabilities for one window")
-    if states := report.get("last_hidden_state"):
-        if not all(math.isfinite(value) for name, value in states.items() if name != "shape"):
-            raise PublishError(f"{target}: its hidden states of a sound are not all finite; train or save it again")
+    if states := report.get("heard"):
+        if not all(math.isfinite(value) for value in states.values() if isinstance(value, float)):
+            raise PublishError(f"{target}: not all is finite that it makes of a sound; train or save it again")
         if states["from_silence"] <= TOLERANCE:
-            raise PublishError(f"{target}: its hidden states of a sound are those of silence; train or save it again")
+            raise PublishError(f"{target}: it makes the same of a sound and of silence; train or save it again")
     return report
 
 

@@ -34,7 +34,7 @@ from transformers import AutoFeatureExtractor, AutoModel
 extractor = AutoFeatureExtractor.from_pretrained("{repo_id}", revision="{sha}")
 model = AutoModel.from_pretrained("{repo_id}", revision="{sha}")
 inputs = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt")  # mono floats at that rate
-model(**inputs).last_hidden_state"""
+model(**inputs).{answer}"""
 
 
 def main() -> None:
@@ -180,8 +180,9 @@ def describe_plan(folder: Path, repo: str) -> None:
 def report(pushed: "Pushed", answers: dict[str, Any]) -> None:
     """Where it is, and the lines that load exactly that commit and ask it as it was asked here."""
     what = "Published" if pushed.changed else "Nothing to do, the same is there already"
-    lines = LOAD if "predict" in answers else LOAD_BACKBONE
-    typer.echo(f"{what}: {pushed.url}\n{lines.format(repo_id=pushed.repo_id, sha=pushed.sha)}")
+    where = {"repo_id": pushed.repo_id, "sha": pushed.sha}
+    lines = LOAD.format(**where) if "predict" in answers else LOAD_BACKBONE.format(**where, **answers["heard"])
+    typer.echo(f"{what}: {pushed.url}\n{lines}")
 
 
 def step(stage: str) -> None:

@@ -54,6 +54,7 @@ INDEXED = (
     ("macro_f1", "f1", "macro F1"),
     ("roc_auc", "roc_auc", "ROC AUC"),
     ("map", "mean_average_precision", "mean average precision"),
+    ("si_sdr_db", "si_sdr", "SI-SDR in dB"),
 )
 
 
