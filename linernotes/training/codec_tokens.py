@@ -159,7 +159,7 @@ def _encoded(row: dict[str, Any], folder: str, bandwidth_kbps: float, preparatio
 
 def row_identity(row: dict[str, Any]) -> list[Any]:
     """What tells a row's sound from any other, without listening to it."""
-    path = row["audio"]["path"]
+    path = row["audio"]["path"] and str(Path(row["audio"]["path"]).resolve())
     known = Path(path).stat().st_size if path and Path(path).is_file() else sha256(row["audio"]["bytes"]).hexdigest()
     return [path, known, row["start_seconds"], row["end_seconds"], row.get("channel"), row["clip"], row["copy"]]
 
