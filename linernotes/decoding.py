@@ -28,21 +28,28 @@ class Decoded:
 
 
 @contextmanager
-def decoded(audio: Any, *, sampling_rate: float | None = None) -> Iterator[Decoded]:
+def decoded(
+    audio: Any, *, sampling_rate: float | None = None, max_seconds: float | None = None
+) -> Iterator[Decoded]:
     """The recording, of any form that `predict` takes, while the block runs. It needs 4 bytes of disk a sample.
+
+    max_seconds: longer recordings are refused.
 
     Raises:
         AudioError: it cannot be read.
         OSError: the disk is full.
     """
     with TemporaryDirectory(prefix="linernotes-") as folder:
-        yield decode_into(Path(folder) / "sound.wav", audio, sampling_rate=sampling_rate)
+        yield decode_into(Path(folder) / "sound.wav", audio, sampling_rate=sampling_rate, max_seconds=max_seconds)
 
 
-def decode_into(file: Path, audio: Any, *, sampling_rate: float | None = None) -> Decoded:
+def decode_into(
+    file: Path, audio: Any, *, sampling_rate: float | None = None, max_seconds: float | None = None
+) -> Decoded:
     """As `decoded`, into a file that the caller removes."""
     started, frames = time.perf_counter(), 0
-    with open_audio(audio, source_sampling_rate=sampling_rate) as (rate, blocks), _written(file, rate) as sound:
+    limits = {"source_sampling_rate": sampling_rate, "max_seconds": max_seconds}
+    with open_audio(audio, **limits) as (rate, blocks), _written(file, rate) as sound:
         for block in blocks:
             frames += len(block)
             sound.write(block)
