@@ -120,20 +120,25 @@ def serve(models: Sequence[str | PathLike[str]] | None = None, *, ready: Any = p
 def build(listener: Listener, uploads: Uploads, limits: Limits, *, single: bool = False) -> gr.Blocks:
     """The page itself. One recording is heard at a time; whoever comes meanwhile waits in a line."""
 
-    def hear(file: str | None, timeline: bool, lyrics: str) -> Iterator[tuple]:
-        """The report of a recording, model by model: its file, what goes on, the notes, the JSON, whether to save."""
+    def hear(file: str | None, timeline: bool, lyrics: str | None) -> Iterator[tuple]:
+        """The report of a recording, model by model: its file, what goes on, the notes, the JSON, whether it shows."""
         if file is None:
-            yield None, complaint(NOTHING), "", "", gr.update(interactive=False)
+            yield None, complaint(NOTHING), "", "", gr.update(visible=False)
             return
-        asked = {"timeline": timeline, "lyrics": lyrics.strip() or None}
+        asked = {"timeline": timeline, "lyrics": (lyrics or "").strip() or None}
         for view in views(listener, lambda: uploads.take(file), max_seconds=limits.max_seconds, **asked):
             text = "" if view.report is None else json.dumps(view.report, indent=1, allow_nan=False)
-            yield None, view.status, view.notes, text, gr.update(interactive=bool(text))
+            yield None, view.status, view.notes, text, gr.update(visible=bool(text))
 
     with gr.Blocks(title=_title(listener, single), analytics_enabled=False, delete_cache=SWEEP_SECONDS) as page:
         gr.HTML(_heading(listener, limits, single), elem_id="heading", apply_default_css=False)
         recording = gr.Audio(
-            sources=["upload", "microphone"], type="filepath", editable=False, label="A recording", elem_id="recording"
+            sources=["upload", "microphone"],
+            type="filepath",
+            label="A recording",
+            editable=False,
+            buttons=[],  # none that shares it
+            elem_id="recording",
         )
         timeline, lyrics = _options(listener, single)
         with gr.Row():
@@ -142,14 +147,15 @@ def build(listener: Listener, uploads: Uploads, limits: Limits, *, single: bool 
         status = gr.HTML(elem_id="status", apply_default_css=False)
         gr.HTML(PLAYER, elem_id="player", apply_default_css=False)
         notes = gr.HTML(elem_id="notes", apply_default_css=False)
-        save = gr.Button("Download the JSON", interactive=False, elem_id="save")
-        with gr.Accordion("The report as JSON", open=False):
-            # as text: clients take any object with a "path" for a file, which they fetch
-            report = gr.Code(language="json", show_label=False, interactive=False, elem_id="report")
+        with gr.Column(visible=False) as results:
+            save = gr.Button("Download the JSON", elem_id="save")
+            with gr.Accordion("The report as JSON", open=False):
+                # as text: clients take any object with a "path" for a file, which they fetch
+                report = gr.Code(language="json", show_label=False, interactive=False, buttons=["copy"])
         listen.click(
             hear,
             [recording, timeline, lyrics],
-            [recording, status, notes, report, save],
+            [recording, status, notes, report, results],
             js="async (recording, ...more) => { await linernotes.keep(recording); return [recording, ...more]; }",
             show_progress="hidden",
             concurrency_limit=1,
