@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,18 +30,24 @@ class Decoded:
 
 @contextmanager
 def decoded(
-    audio: Any, *, sampling_rate: float | None = None, max_seconds: float | None = None
+    audio: Any,
+    *,
+    sampling_rate: float | None = None,
+    max_seconds: float | None = None,
+    folder: str | PathLike[str] | None = None,
 ) -> Iterator[Decoded]:
     """The recording, of any form that `predict` takes, while the block runs. It needs 4 bytes of disk a sample.
 
-    max_seconds: longer recordings are refused.
+    Args:
+        max_seconds: longer recordings are refused.
+        folder: where the sound lies meanwhile; among the system's temporary files by default.
 
     Raises:
         AudioError: it cannot be read.
         OSError: the disk is full.
     """
-    with TemporaryDirectory(prefix="linernotes-") as folder:
-        yield decode_into(Path(folder) / "sound.wav", audio, sampling_rate=sampling_rate, max_seconds=max_seconds)
+    with TemporaryDirectory(prefix="linernotes-", dir=folder) as place:
+        yield decode_into(Path(place) / "sound.wav", audio, sampling_rate=sampling_rate, max_seconds=max_seconds)
 
 
 def decode_into(

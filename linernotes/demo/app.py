@@ -81,8 +81,11 @@ def running(
         ValueError: there is no such model or device, or a model that answers none of the report's questions.
         OSError: the port is taken.
     """
-    listener, uploads = Listener(models, device=device), Uploads()
-    with TemporaryDirectory(prefix="linernotes-page-") as folder, _uploading_to(folder):
+    listener = Listener(models, device=device)
+    # who is being heard when the page closes may still write into the folder
+    place = TemporaryDirectory(prefix="linernotes-page-", ignore_cleanup_errors=True)
+    with place as folder, _uploading_to(folder):
+        uploads = Uploads(folder)
         page = build(listener, uploads, limits, single=single)
         gr.set_static_paths([EXAMPLE])  # served from where it lies, and never taken for an upload
         _, address, _ = page.queue(max_size=MAX_WAITING).launch(
@@ -126,7 +129,8 @@ def build(listener: Listener, uploads: Uploads, limits: Limits, *, single: bool 
             yield None, complaint(NOTHING), "", "", gr.update(visible=False)
             return
         asked = {"timeline": timeline, "lyrics": (lyrics or "").strip() or None}
-        for view in views(listener, lambda: uploads.take(file), max_seconds=limits.max_seconds, **asked):
+        where = {"max_seconds": limits.max_seconds, "folder": uploads.folder}
+        for view in views(listener, lambda: uploads.take(file), **where, **asked):
             text = "" if view.report is None else json.dumps(view.report, indent=1, allow_nan=False)
             yield None, view.status, view.notes, text, gr.update(visible=bool(text))
 

@@ -22,17 +22,23 @@ class View(NamedTuple):
 
 
 def views(
-    listener: Listener, take: Callable[[], dict[str, Any]], *, max_seconds: float, **asked: Any
+    listener: Listener,
+    take: Callable[[], dict[str, Any]],
+    *,
+    max_seconds: float,
+    folder: str | None = None,
+    **asked: Any,
 ) -> Iterator[View]:
     """The page after each step; the last one has the whole report, or the error as `listen` records it.
 
     Args:
         take: gives the recording, {"path": its name, "bytes": the file}.
         max_seconds: longer recordings are refused.
+        folder: where the decoded sound lies meanwhile.
         asked: `timeline` and `lyrics` of `Listener.growing`.
     """
     try:
-        with decoded(take(), max_seconds=max_seconds) as sound:
+        with decoded(take(), max_seconds=max_seconds, folder=folder) as sound:
             yield from _growing(listener, sound, asked)
     except AudioError as error:
         failed = recorded(error)

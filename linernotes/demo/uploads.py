@@ -23,9 +23,12 @@ POLICY = (
 class Uploads:
     """Counts who uploaded which file. gradio names a file after its content, so that two visitors with the same song
     share one: it goes when the last of them was served.
+
+    folder: where they lie, and all else that is written while the page is open.
     """
 
-    def __init__(self):
+    def __init__(self, folder: str | None = None):
+        self.folder = folder
         self._lock = threading.Lock()
         self._waiting: dict[str, list[float]] = {}
 
