@@ -71,9 +71,11 @@ def export_space(
     folders, out = [Path(model) for model in models], Path(out)
     for folder in folders:
         refuse_what_is_no_model(folder)
-    names = [folder.resolve().name for folder in folders]
+    names = [folder.absolute().name for folder in folders]
     if doubled := sorted(name for name in set(names) if names.count(name) > 1):
-        raise PublishError(f"two folders are called {doubled[0]!r}, and the Space names a model by its folder: rename one")
+        raise PublishError(
+            f"two folders are called {doubled[0]!r}, and the Space names a model by its folder: rename one"
+        )
     refuse_a_folder_of_others(out)
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +161,7 @@ def _imported(file: Path) -> Iterator[str]:
 def _copy_model(source: Path, folder: Path) -> None:
     """What is loaded of a model; its code is the package's."""
     with tempfile.TemporaryDirectory() as place:
-        whole = Path(place, source.resolve().name)
+        whole = Path(place, source.absolute().name)
         copy_model(source, whole)
         if lacks_language_model(whole):
             put_language_model_in(whole)

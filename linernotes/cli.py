@@ -204,7 +204,7 @@ def export(
         typer.Option(metavar="DIR", help="Instead the web page as a Space: of all models, or of MODEL alone."),
     ] = None,
 ) -> None:
-    """Write a model as a Hub repository: weights, code, card, executed notebook, checksums; or the web page as a Space."""
+    """Write a model as a Hub repository: weights, code, card, executed notebook, checksums; or the page as a Space."""
     say = lambda stage: typer.echo(f"- {stage}", err=True)  # noqa: E731
     if space is not None:
         _export_space(model, space, {"a folder besides": out, "--repo": repo}, say)
@@ -222,7 +222,7 @@ def _export_space(model: str | None, out: Path, refused: dict[str, Any], say: Ca
     with refusing(ValueError):
         for name, given in refused.items():
             if given is not None:
-                raise ValueError(f"{name} is for a model's repository, and --space names its folder: leave one of them out")
+                raise ValueError(f"{name} is for a model's repository, --space for the web page: leave one of them out")
         names = [model] if model is not None else chosen(linernotes.bundled_models())
         folders = [linernotes.api.folder_of(name) for name in names]
     from_extra("demo", "demo.app", "serve")  # what the Space says of gradio is what is installed here

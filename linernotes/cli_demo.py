@@ -9,10 +9,12 @@ from linernotes.terminal import complain, from_extra, hush, refusing, stoppable
 
 def demo(
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="A page about this one model: a bundled name, a folder, a Hub id.")
+        str | None,
+        typer.Option("--model", "-m", help="A page about this one model: a bundled name, a folder, a Hub id."),
     ] = None,
     models: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Who listens: bundled names, folders, Hub ids; the first is believed.")
+        str | None,
+        typer.Option(metavar="A,B", help="Who listens: bundled names, folders, Hub ids; the first is believed."),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Whose connections are taken: 0.0.0.0 for those of other machines too.")
@@ -39,5 +41,4 @@ def demo(
             device=device,
             host=host,
             port=port,
-            ready=typer.echo,
         )

@@ -148,9 +148,7 @@ class Listener:
             yield self._report(sound, heard, timeline)
 
     @staticmethod
-    def _ask(
-        member: Member, sounds: Sequence["Decoded"], timeline: bool, batch_size: int, **asked: Any
-    ) -> list[Heard]:
+    def _ask(member: Member, sounds: Sequence["Decoded"], timeline: bool, batch_size: int, **asked: Any) -> list[Heard]:
         """What one model says of each recording, by its own `predict`."""
         started, model = time.perf_counter(), member.model
         known = signature(model.predict).parameters

@@ -7,7 +7,7 @@ defaults and variables say. A visitor's file is removed when it was read, and th
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from inspect import signature
@@ -49,6 +49,12 @@ COLOURS = {
     "button_primary_text_color": "#ffffff", "button_primary_text_color_dark": "#ffffff",
 }  # fmt: skip
 
+# what gradio would otherwise offer, look up or remember
+ALONE = {
+    "share": False, "inbrowser": False, "ssr_mode": False, "pwa": False, "mcp_server": False, "run_history": False,
+    "enable_monitoring": False, "footer_links": [],
+}  # fmt: skip
+
 
 class Limits(NamedTuple):
     """What a visitor may bring."""
@@ -71,7 +77,7 @@ def running(
 
     Args:
         models: as `linernotes.listen` takes them.
-        single: the page is about this one model, with what it can be told besides sound.
+        single: the page is about this one model.
         limits: on what a visitor uploads.
         device: where the models compute.
         host: whose connections are taken: 127.0.0.1 by default, or GRADIO_SERVER_NAME; 0.0.0.0 for everybody's.
@@ -91,7 +97,7 @@ def running(
         _, address, _ = page.queue(max_size=MAX_WAITING).launch(
             server_name=host,
             server_port=port,
-            max_file_size=round(limits.max_megabytes * 1e6),
+            max_file_size=round(limits.max_megabytes * 2**20),
             app_kwargs={"middleware": [Middleware(Guard, uploads=uploads)]},
             theme=gr.themes.Base(**FONTS).set(**COLOURS),
             css=html_style() + _asset("page.css"),
@@ -106,33 +112,15 @@ def running(
             page.close(verbose=False)
 
 
-# what gradio would otherwise offer, look up or remember
-ALONE = {
-    "share": False, "inbrowser": False, "ssr_mode": False, "pwa": False, "mcp_server": False, "run_history": False,
-    "enable_monitoring": False, "footer_links": [],
-}  # fmt: skip
-
-
-def serve(models: Sequence[str | PathLike[str]] | None = None, *, ready: Any = print, **options: Any) -> None:
-    """As `running`, until the process is interrupted; `ready` is told the address."""
+def serve(models: Sequence[str | PathLike[str]] | None = None, **options: Any) -> None:
+    """As `running`, until the process is interrupted; prints the address."""
     with running(models, **options) as address:
-        ready(address)
+        print(address, flush=True)
         threading.Event().wait()
 
 
 def build(listener: Listener, uploads: Uploads, limits: Limits, *, single: bool = False) -> gr.Blocks:
     """The page itself. One recording is heard at a time; whoever comes meanwhile waits in a line."""
-
-    def hear(file: str | None, timeline: bool, lyrics: str | None) -> Iterator[tuple]:
-        """The report of a recording, model by model: its file, what goes on, the notes, the JSON, whether it shows."""
-        if file is None:
-            yield None, complaint(NOTHING), "", "", gr.update(visible=False)
-            return
-        asked = {"timeline": timeline, "lyrics": (lyrics or "").strip() or None}
-        where = {"max_seconds": limits.max_seconds, "folder": uploads.folder}
-        for view in views(listener, lambda: uploads.take(file), **where, **asked):
-            text = "" if view.report is None else json.dumps(view.report, indent=1, allow_nan=False)
-            yield None, view.status, view.notes, text, gr.update(visible=bool(text))
 
     with gr.Blocks(title=_title(listener, single), analytics_enabled=False, delete_cache=SWEEP_SECONDS) as page:
         gr.HTML(_heading(listener, limits, single), elem_id="heading", apply_default_css=False)
@@ -144,7 +132,7 @@ def build(listener: Listener, uploads: Uploads, limits: Limits, *, single: bool 
             buttons=[],  # none that shares it
             elem_id="recording",
         )
-        timeline, lyrics = _options(listener, single)
+        timeline, lyrics = _options(listener)
         with gr.Row():
             listen = gr.Button("Listen", variant="primary", elem_id="listen")
             example = gr.Button("Take the example (Grieg, Morning Mood)", elem_id="example")
@@ -157,7 +145,7 @@ def build(listener: Listener, uploads: Uploads, limits: Limits, *, single: bool 
                 # as text: clients take any object with a "path" for a file, which they fetch
                 report = gr.Code(language="json", show_label=False, interactive=False, buttons=["copy"])
         listen.click(
-            hear,
+            _hearing(listener, uploads, limits),
             [recording, timeline, lyrics],
             [recording, status, notes, report, results],
             js="async (recording, ...more) => { await linernotes.keep(recording); return [recording, ...more]; }",
@@ -170,15 +158,30 @@ def build(listener: Listener, uploads: Uploads, limits: Limits, *, single: bool 
     return page
 
 
-def _options(listener: Listener, single: bool) -> tuple[gr.Checkbox, gr.Textbox]:
-    """What can be asked besides; of a single model only what it can do."""
-    (model,) = [member.model for member in listener.members] if single else (None,)
-    known = signature(model.predict).parameters if model else {}
-    captions = "long" in known
-    reads = "lyrics" in known and model.config.text_config is not None
+def _hearing(listener: Listener, uploads: Uploads, limits: Limits) -> Callable[..., Iterator[tuple]]:
+    where = {"max_seconds": limits.max_seconds, "folder": uploads.folder}
+
+    def hear(file: str | None, timeline: bool, lyrics: str | None) -> Iterator[tuple]:
+        """After each model: no file any more, what goes on, the notes, the JSON, whether that shows."""
+        if file is None:
+            yield None, complaint(NOTHING), "", "", gr.update(visible=False)
+            return
+        asked = {"timeline": timeline, "lyrics": (lyrics or "").strip() or None}
+        for view in views(listener, lambda: uploads.take(file), **where, **asked):
+            text = "" if view.report is None else json.dumps(view.report, indent=1, allow_nan=False)
+            yield None, view.status, view.notes, text, gr.update(visible=bool(text))
+
+    return hear
+
+
+def _options(listener: Listener) -> tuple[gr.Checkbox, gr.Textbox]:
+    """What can be asked for besides, as far as the models can do it."""
+    known = [(member.model, signature(member.model.predict).parameters) for member in listener.members]
+    captions = any("long" in taken for _, taken in known)
+    reads = any("lyrics" in taken and model.config.text_config is not None for model, taken in known)
     what = "Also what is heard window by window (in the JSON)" + (", and a caption of every part" if captions else "")
     timeline = gr.Checkbox(label=what, elem_id="timeline")
-    lyrics = gr.Textbox(label="Its words, which this model reads", lines=3, visible=reads, elem_id="lyrics")
+    lyrics = gr.Textbox(label="The words that are sung, for the model that reads", lines=3, visible=reads)
     return timeline, lyrics
 
 
@@ -187,14 +190,15 @@ def _title(listener: Listener, single: bool) -> str:
 
 
 def _heading(listener: Listener, limits: Limits, single: bool) -> str:
-    models = [str(member.source) for member in listener.members]
+    models = [str(member.model.config.model_name) for member in listener.members]
     about = f"<p>One model of linernotes, a {escape(listener.members[0].model.config.model_type)}.</p>"
     lines = [f"<h1>{escape(_title(listener, single))}</h1>", about if single else ABOUT_ALL]
     for model in (member.model for member in listener.members):
         if hasattr(model, "how_to_get_words") and model.language_model is None:
             how = model.how_to_get_words()
             lines.append(f"<p>Captions need its language model, which is not here: {escape(how)}.</p>")
-    allowed = f"Up to {limits.max_seconds / 60:g} minutes and {limits.max_megabytes:g} MB. No file is kept."
+    length = f"{limits.max_seconds:g} seconds" if limits.max_seconds < 120 else f"{limits.max_seconds / 60:.3g} minutes"
+    allowed = f"Up to {length} and {limits.max_megabytes:g} MB. No file is kept."
     listening = "" if single else f" Listening: {', '.join(models)}."
     return "".join([*lines, f"<p>{escape(allowed + listening)}</p>"])
 

@@ -46,22 +46,22 @@ def views(
 
 
 def _growing(listener: Listener, sound: Decoded, asked: dict[str, Any]) -> Iterator[View]:
-    sources = [member.source for member in listener.members]
-    picture, view = spectrogram_address(sound), View(_listens(sources, 0), "", None)
+    names = [str(member.model.config.model_name) for member in listener.members]
+    picture, view = spectrogram_address(sound), View(_listens(names, 0), "", None)
     yield view
     for done, report in enumerate(listener.growing(sound, **asked), 1):
-        waiting = sources[done:]
+        waiting = names[done:]
         if "error" not in report:
             shown = {"spectrogram": picture, "waiting": waiting, "playable": True}
             view = View("", html_part(song_of(report, sound.path, sound, **shown)), report)
         elif not waiting:  # no model could hear it
             view = View("", "", report)
         failed = complaint(report["error"]["message"]) if "error" in report else ""
-        yield view._replace(status=_listens(sources, done) if waiting else failed)
+        yield view._replace(status=_listens(names, done) if waiting else failed)
 
 
-def _listens(sources: list[str], done: int) -> str:
-    who = f"{printable(sources[done])} listens ({done + 1} of {len(sources)})"
+def _listens(names: list[str], done: int) -> str:
+    who = f"{printable(names[done])} listens ({done + 1} of {len(names)})"
     return f'<p class="listens" role="status">{escape(who)}</p>'
 
 

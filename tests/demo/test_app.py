@@ -60,7 +60,7 @@ def test_bad_files_are_told_and_not_kept(site, client, tmp_path, song):
 
 def test_large_files_are_refused_and_not_kept(site, client, tmp_path):
     (tmp_path / "large.wav").write_bytes(b"\0" * 1_100_000)
-    with pytest.raises(ValueError, match="exceeds the maximum file size of 1000000 bytes"):
+    with pytest.raises(ValueError, match="exceeds the maximum file size of 1048576 bytes"):
         ask(client, tmp_path / "large.wav")
     with open(tmp_path / "large.wav", "rb") as file:
         assert httpx.post(f"{site.address}gradio_api/upload", files={"files": file}).status_code == 413

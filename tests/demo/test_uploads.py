@@ -19,7 +19,7 @@ def test_a_file_goes_when_it_is_taken(file):
     ledger.note([str(file)])
     assert ledger.take(str(file)) == {"path": "song.wav", "bytes": b"sound"}
     assert not file.parent.exists()
-    with pytest.raises(AudioError, match="'song.wav': the upload is no longer here: upload it again"):
+    with pytest.raises(AudioError, match=r"'song\.wav': the upload is no longer here: upload it again"):
         ledger.take(str(file))
 
 
