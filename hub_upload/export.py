@@ -131,10 +131,11 @@ def copy_export(source: Path, folder: Path, repo_id: str) -> None:
 
 
 def refuse_a_folder_of_others(out: Path) -> None:
-    """An earlier export is replaced; anything else in the way is somebody's."""
+    """An earlier export is replaced, with what running it left there; anything else in the way is somebody's."""
     if not out.exists():
         return
-    held = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()} if out.is_dir() else {out}
+    files = [path for path in out.rglob("*") if not path.is_dir() and path.parent.name != "__pycache__"]
+    held = {path.relative_to(out).as_posix() for path in files} if out.is_dir() else {out}
     ours: set[str] = set()
     if (out / SUMS).is_file():
         with suppress(VerifyError):

@@ -17,9 +17,11 @@ from typer.core import TyperGroup
 import linernotes
 from linernotes.cli_convert import conversion
 from linernotes.cli_corpus import DataDirs, corpus
+from linernotes.cli_demo import demo
 from linernotes.cli_listen import listen
 from linernotes.hub_upload.command import upload
 from linernotes.hub_upload.errors import PublishError
+from linernotes.report.joint import chosen
 from linernotes.terminal import complain, console, from_extra, hush, refusing, show_bars
 
 OF_THE_WHOLE = ("--help", "--version")
@@ -71,6 +73,7 @@ def common(
 
 
 app.command()(listen)
+app.command()(demo)
 
 
 @app.command()
@@ -191,15 +194,42 @@ def compare(
 
 @app.command()
 def export(
-    model: Annotated[str, typer.Argument(help="A bundled name, or a folder such as runs/NAME/model.")],
-    out: Annotated[Path, typer.Argument(help="An empty or new folder, or an earlier export.")],
+    model: Annotated[
+        str | None, typer.Argument(help="A bundled name, or a folder such as runs/NAME/model; with --space also none.")
+    ] = None,
+    out: Annotated[Path | None, typer.Argument(help="An empty or new folder, or an earlier export.")] = None,
     repo: Annotated[str | None, typer.Option(metavar="YOU/NAME", help="Where on the Hub it will lie.")] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Instead the web page as a Space: of all models, or of MODEL alone."),
+    ] = None,
 ) -> None:
-    """Write a model as a Hub repository: weights, code, card, executed notebook, checksums."""
+    """Write a model as a Hub repository: weights, code, card, executed notebook, checksums; or the page as a Space."""
+    say = lambda stage: typer.echo(f"- {stage}", err=True)  # noqa: E731
+    if space is not None:
+        _export_space(model, space, {"a folder besides": out, "--repo": repo}, say)
+        return
+    with refusing(ValueError):
+        if model is None or out is None:
+            raise ValueError("export takes a model and a folder for it; or --space and a folder, for the web page")
     run = from_extra("hub", "hub_upload.export", "export")
     with refusing(PublishError, ValueError):
-        folder = run(linernotes.api.folder_of(model), out, repo, say=lambda stage: typer.echo(f"- {stage}", err=True))
+        folder = run(linernotes.api.folder_of(model), out, repo, say=say)
     typer.echo(folder)
+
+
+def _export_space(model: str | None, out: Path, refused: dict[str, Any], say: Callable[[str], None]) -> None:
+    with refusing(ValueError):
+        for name, given in refused.items():
+            if given is not None:
+                raise ValueError(f"{name} is for a model's repository, --space for the web page: leave one of them out")
+        names = [model] if model is not None else chosen(linernotes.bundled_models())
+        folders = [linernotes.api.folder_of(name) for name in names]
+    from_extra("demo", "demo.app", "serve")  # what the Space says of gradio is what is installed here
+    run = from_extra("hub", "hub_upload.space", "export_space")
+    rooms = {"package": Path(linernotes.__file__).parent, "modeling": linernotes.api.MODELING}
+    with refusing(PublishError):
+        typer.echo(run(folders, out, single=model is not None, say=say, **rooms))
 
 
 @app.command()

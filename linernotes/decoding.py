@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,21 +29,34 @@ class Decoded:
 
 
 @contextmanager
-def decoded(audio: Any, *, sampling_rate: float | None = None) -> Iterator[Decoded]:
+def decoded(
+    audio: Any,
+    *,
+    sampling_rate: float | None = None,
+    max_seconds: float | None = None,
+    folder: str | PathLike[str] | None = None,
+) -> Iterator[Decoded]:
     """The recording, of any form that `predict` takes, while the block runs. It needs 4 bytes of disk a sample.
+
+    Args:
+        max_seconds: longer recordings are refused.
+        folder: where the sound lies meanwhile; among the system's temporary files by default.
 
     Raises:
         AudioError: it cannot be read.
         OSError: the disk is full.
     """
-    with TemporaryDirectory(prefix="linernotes-") as folder:
-        yield decode_into(Path(folder) / "sound.wav", audio, sampling_rate=sampling_rate)
+    with TemporaryDirectory(prefix="linernotes-", dir=folder) as place:
+        yield decode_into(Path(place) / "sound.wav", audio, sampling_rate=sampling_rate, max_seconds=max_seconds)
 
 
-def decode_into(file: Path, audio: Any, *, sampling_rate: float | None = None) -> Decoded:
+def decode_into(
+    file: Path, audio: Any, *, sampling_rate: float | None = None, max_seconds: float | None = None
+) -> Decoded:
     """As `decoded`, into a file that the caller removes."""
     started, frames = time.perf_counter(), 0
-    with open_audio(audio, source_sampling_rate=sampling_rate) as (rate, blocks), _written(file, rate) as sound:
+    limits = {"source_sampling_rate": sampling_rate, "max_seconds": max_seconds}
+    with open_audio(audio, **limits) as (rate, blocks), _written(file, rate) as sound:
         for block in blocks:
             frames += len(block)
             sound.write(block)

@@ -5,7 +5,7 @@ Importing this module loads no library.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -128,20 +128,40 @@ class Listener:
     ) -> list[dict[str, Any]]:
         """The report of each decoded recording; the models hear all of them together, batch by batch."""
         heard: list[list[Heard]] = [[] for _ in sounds]
-        for source, model in self.members:
+        for member in self.members:
             if say is not None:
-                say(source)
-            started = time.perf_counter()
-            options = {"long": True} if timeline and "long" in signature(model.predict).parameters else {}
-            files = [str(sound.source) for sound in sounds]
-            answers = model.predict(files, timeline=True, batch_size=batch_size, errors="record", **options)
-            seconds = (time.perf_counter() - started) / max(len(sounds), 1)
-            for sound, answer, found in zip(sounds, answers, heard, strict=True):
-                found.append(Heard(model.config.model_type, source, _renamed(answer, sound), seconds))
-        return [
-            joint_report(sound.path, found, decoding_seconds=sound.decoding_seconds, timeline=timeline)
-            for sound, found in zip(sounds, heard, strict=True)
-        ]
+                say(member.source)
+            for found, each in zip(heard, self._ask(member, sounds, timeline, batch_size), strict=True):
+                found.append(each)
+        return [self._report(sound, found, timeline) for sound, found in zip(sounds, heard, strict=True)]
+
+    def growing(
+        self, sound: "Decoded", *, timeline: bool = False, batch_size: int = 8, lyrics: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The report of one decoded recording as it grows, once after each model; the last is the one of `hear`.
+
+        lyrics: the words of the recording, for models that read them.
+        """
+        heard: list[Heard] = []
+        for member in self.members:
+            heard += self._ask(member, [sound], timeline, batch_size, lyrics=lyrics)
+            yield self._report(sound, heard, timeline)
+
+    @staticmethod
+    def _ask(member: Member, sounds: Sequence["Decoded"], timeline: bool, batch_size: int, **asked: Any) -> list[Heard]:
+        """What one model says of each recording, by its own `predict`."""
+        started, model = time.perf_counter(), member.model
+        known = signature(model.predict).parameters
+        options = {name: given for name, given in (asked | {"long": timeline}).items() if given and name in known}
+        files = [str(sound.source) for sound in sounds]
+        answers = model.predict(files, timeline=True, batch_size=batch_size, errors="record", **options)
+        seconds = (time.perf_counter() - started) / max(len(sounds), 1)
+        told = [_renamed(answer, sound) for sound, answer in zip(sounds, answers, strict=True)]
+        return [Heard(model.config.model_type, member.source, answer, seconds) for answer in told]
+
+    @staticmethod
+    def _report(sound: "Decoded", heard: Sequence[Heard], timeline: bool) -> dict[str, Any]:
+        return joint_report(sound.path, heard, decoding_seconds=sound.decoding_seconds, timeline=timeline)
 
 
 def recorded(error: Any) -> dict[str, Any]:

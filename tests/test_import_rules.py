@@ -20,10 +20,10 @@ FAMILY_FILE = re.compile(r"(?:configuration|feature_extraction|modeling)_(\w+)")
 AUTO_LOADED = ("hub_upload", "benchmarks", "linernotes/demo", "linernotes/training/evaluate.py")
 # what `linernotes --help` imports
 LIGHT = (
-    "__init__.py", "__main__.py", "api.py", "cli.py", "cli_corpus.py", "cli_listen.py", "listening.py",
-    "report/joint.py", "terminal.py",
+    "__init__.py", "__main__.py", "api.py", "cli.py", "cli_corpus.py", "cli_demo.py", "cli_listen.py",
+    "listening.py", "report/joint.py", "terminal.py",
 )  # fmt: skip
-HEAVY = {"torch", "transformers", "numpy", "huggingface_hub", "safetensors", "soundfile", "soxr", "rich"}
+HEAVY = {"torch", "transformers", "numpy", "huggingface_hub", "safetensors", "soundfile", "soxr", "rich", "gradio"}
 TRANSFORMERS_SCAN = re.compile(r"^\s*(?:import\s+\.(\S+)\s*$|from\s+\.(\S+)\s+import)", re.MULTILINE)
 
 
@@ -202,7 +202,9 @@ def recipes_know_nothing_of_each_other(root: Path) -> Iterator[str]:
 
 def lower_rooms_do_not_look_up(root: Path) -> Iterator[str]:
     """Data and models serve training, pictures are drawn of what training hands over; none of them knows training."""
-    for room, refused in {"corpora": ("training", "report", "cli", "api"), "report": ("training", "cli")}.items():
+    above = ("training", "cli")
+    lower = {"corpora": (*above, "report", "api"), "demo": above, "report": above}
+    for room, refused in lower.items():
         for path in python_files(root / "linernotes" / room):
             for module, node in imports(path):
                 if module.startswith(tuple(f"linernotes.{name}" for name in refused)):
@@ -289,6 +291,7 @@ PLANTED: dict[Callable[[Path], Iterator[str]], list[dict[str, str]]] = {
     lower_rooms_do_not_look_up: [
         {"linernotes/corpora/gtzan.py": "from linernotes.training.config import Experiment"},
         {"linernotes/report/pictures.py": "from linernotes.training import metrics"},
+        {"linernotes/demo/app.py": "from linernotes.training.evaluate import evaluate_folder"},
     ],
     stages_meet_in_a_folder: [
         {"linernotes/training/evaluate.py": "from linernotes.modeling.modeling_a import A"},

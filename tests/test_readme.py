@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linernotes import cli, cli_corpus, cli_listen
+from linernotes import cli, cli_corpus, cli_demo, cli_listen
 from linernotes.corpora import generators
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +58,7 @@ def test_commands_and_options_of_the_readme_exist():
     ours = [line for line in shown if line[:1] == ["linernotes"]]
     assert len(ours) >= 6
     source = "".join(
-        Path(file).read_text(encoding="utf-8") for file in (cli.__file__, cli_corpus.__file__, cli_listen.__file__)
+        Path(module.__file__).read_text(encoding="utf-8") for module in (cli, cli_corpus, cli_demo, cli_listen)
     )
     for _, command, *arguments in ours:
         if "." in command:  # a song, which needs no verb

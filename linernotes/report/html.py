@@ -4,7 +4,8 @@ The template escapes everything; a browser that reads the page asks nobody for a
 Content-Security-Policy says too. Light or dark is the reader's choice, by `prefers-color-scheme`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -20,10 +21,22 @@ SHOWN = 12  # of long lists of probabilities
 COLOURS = 8  # of labels in a lane, then they begin anew; the template has so many
 
 
-def song_of(report: dict[str, Any], title: str, sound: Decoded) -> dict[str, Any]:
+def song_of(
+    report: dict[str, Any],
+    title: str,
+    sound: Decoded,
+    *,
+    spectrogram: str | None = None,
+    waiting: Sequence[str] = (),
+    playable: bool = False,
+) -> dict[str, Any]:
     """What the template needs of one recording, drawn while its decoded sound is there.
 
-    title: the recording's name.
+    Args:
+        title: the recording's name.
+        spectrogram: as `spectrogram_address` gives it, where it was drawn before.
+        waiting: models that are still to answer, of a report that grows.
+        playable: the stretches of the timeline can be pressed, in a page that plays the recording.
     """
     answers = [(name, report[name]) for name in (*BLOCKS, "speech_music") if report[name] is not None]
     gates = report["genre"] and report["genre"].get("gate_weights")
@@ -34,15 +47,32 @@ def song_of(report: dict[str, Any], title: str, sound: Decoded) -> dict[str, Any
         "lists": [(name_of(name), *_likeliest(answer["probabilities"])) for name, answer in answers],
         "lanes": _lanes(report),
         "ticks": _ticks(report["duration_seconds"]),
-        "spectrogram": spectrogram_address(sound),
+        "spectrogram": spectrogram or spectrogram_address(sound),
         "pitches": spectrogram_ticks(),
         "radar": Markup(gate_radar(gates)) if gates else None,
         "gates": _likeliest(gates)[0] if gates else None,
+        "waiting": waiting,
+        "playable": playable,
     }
 
 
 def html_page(songs: Iterable[dict[str, Any]]) -> str:
     """The page of some recordings, each as `song_of` gives it."""
+    return _environment().get_template("page.html.j2").render(songs=list(songs))
+
+
+def html_part(song: dict[str, Any]) -> str:
+    """One recording as a part of another page, which has the `html_style`."""
+    return f'<div class="notes">{_environment().get_template("song.html.j2").render(song=song)}</div>'
+
+
+def html_style() -> str:
+    """The styles of `html_part`: dark inside of an element of the class `dark`."""
+    return _environment().get_template("notes.css.j2").render(themed=True)
+
+
+@cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("linernotes.report", "."),
         autoescape=True,
@@ -51,7 +81,7 @@ def html_page(songs: Iterable[dict[str, Any]]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"clock": clock, "printable": printable, "name_of": name_of, "caption_text": caption_text}
-    return environment.get_template("page.html.j2").render(songs=list(songs))
+    return environment
 
 
 def _likeliest(shares: dict[str, float]) -> tuple[list[tuple[str, float]], int]:

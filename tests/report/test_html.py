@@ -12,7 +12,7 @@ from joint_reports import full_report, genre_answer, with_timeline
 from matplotlib.image import imread
 
 from linernotes.decoding import decoded
-from linernotes.report.html import html_page, song_of
+from linernotes.report.html import html_page, html_part, html_style, song_of
 from linernotes.report.joint import Heard, joint_report
 from linernotes.report.page_pictures import COLUMNS, gate_radar, spectrogram_address
 
@@ -93,6 +93,25 @@ def test_several_songs_stand_on_one_page(sound):
     parsed(page)
     assert page.count("<article>") == 2
     assert "<title>2 recordings</title>" in page
+
+
+def test_a_part_for_a_page_that_plays_can_be_pressed_and_read_before_it_is_whole(sound):
+    song = song_of(full_report(), "x", sound, spectrogram="data:,", waiting=["<b>"], playable=True)
+    seen = parsed(part := html_part(song))
+    stretches = [attributes for _, attributes in seen if "data-start-seconds" in attributes]
+    assert len(stretches) == 10
+    assert all(each["role"] == "button" and each["tabindex"] == "0" for each in stretches)
+    assert (stretches[1]["data-start-seconds"], stretches[1]["data-end-seconds"]) == ("30.0", "60.0")
+    assert dict(seen)["article"] == {"data-duration-seconds": "60.0"}
+    assert dict(seen)["img"]["src"] == "data:,"
+    assert "Still to listen: &lt;b&gt;." in part
+
+
+def test_the_styles_touch_nothing_but_the_notes():
+    style = re.sub(r"@media [^{]*\{|\{[^{}]*\}", "", html_style())
+    selectors = [line.strip() for line in re.split(r"[}\n]", style) if line.strip()]
+    assert len(selectors) > 30
+    assert all(selector.startswith((".notes", ".dark .notes")) for selector in selectors)
 
 
 def test_a_report_of_one_model_has_a_page(sound):

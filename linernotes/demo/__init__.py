@@ -1,0 +1,1 @@
+"""The web page: drop or record a song, and see its report grow. It needs the extra `demo` (gradio)."""
