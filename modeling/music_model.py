@@ -33,6 +33,7 @@ from .music_config import MusicConfig
 from .windows import Window, merge, split
 
 WHERE = ("revision", "token", "cache_dir", "local_files_only", "subfolder", "force_download")  # of from_pretrained
+MOST_PARAMETERS = 2 * 10**10  # three times those of the largest language model that a recipe names
 SILENCE_RANGE = 1e-4  # peak to peak, full scale 1: below 16-bit dither nothing can be told from the sound
 
 
@@ -187,11 +188,21 @@ class MusicModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info=False, **kwargs):
-        """As transformers', with two checks: random weights are remembered, statistics are those of the config."""
+        """As transformers', of safetensors alone, with two checks: random weights are remembered, statistics are those
+        of the config."""
+        kwargs.setdefault("use_safetensors", True)  # or a pickle would be read where they are missing
         model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         model.missing_keys = tuple(sorted(info["missing_keys"]))
         model.check_statistics(str(pretrained_model_name_or_path))
         return (model, info) if output_loading_info else model
+
+    def post_init(self):
+        """As transformers'; a config that asks for more weights than any model here has is refused before they are
+        allocated: `from_pretrained` builds a model without memory first."""
+        wanted = sum(each.numel() for each in self.parameters())
+        if wanted > MOST_PARAMETERS:
+            raise ValueError(f"the config asks for {wanted:,} weights; allowed are {MOST_PARAMETERS:,}: correct it")
+        super().post_init()
 
     def check_statistics(self, origin: str) -> None:
         """Raises ValueError where a buffer differs from the list of the same name in the config."""
