@@ -146,6 +146,15 @@ def load_tokenizer(source: str | PathLike, **options: Any) -> PreTrainedTokenize
     return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where) if file else None
 
 
+def refuse_adapter(source: str | PathLike | None, **options: Any) -> None:
+    """Raises ValueError where an adapter lies beside a model: transformers would load the weights of the folder or
+    repository that the adapter names, instead of those that are here. options: those of `from_pretrained`."""
+    where = {name: options[name] for name in WHERE if name in options}
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    if source is not None and cached_file(source, "adapter_config.json", **quiet, **where):
+        raise ValueError(f"{source} holds adapter_config.json, which names other weights: merge the adapter, remove it")
+
+
 class MusicModel(PreTrainedModel):
     """A published model: loads by `AutoModel.from_pretrained(repo, trust_remote_code=True)`, answers by `predict`."""
 
@@ -191,6 +200,7 @@ class MusicModel(PreTrainedModel):
         """As transformers', of safetensors alone, with two checks: random weights are remembered, statistics are those
         of the config."""
         kwargs.setdefault("use_safetensors", True)  # or a pickle would be read where they are missing
+        refuse_adapter(pretrained_model_name_or_path, **kwargs)
         model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         model.missing_keys = tuple(sorted(info["missing_keys"]))
         model.check_statistics(str(pretrained_model_name_or_path))
