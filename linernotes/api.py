@@ -39,12 +39,15 @@ def load(name: str | PathLike[str], *, device: str | None = None, **kwargs: Any)
     'classical'
     """
     from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
 
     source = _locate(name)
     try:
         model = model_class(_settings(source, **kwargs), source).from_pretrained(source, **kwargs).eval()
     except StrictDataclassError as error:  # which is no ValueError, and says what was checked in words of its own
         raise ValueError(f"{source}: its config.json is refused: {error.__cause__ or error}") from error
+    except SafetensorError as error:
+        raise ValueError(f"{source}: its weights cannot be read ({error}); download or export it again") from error
     try:
         return model.to(device) if device is not None else model
     except (RuntimeError, AssertionError) as error:  # the second is torch built without CUDA

@@ -20,7 +20,7 @@ from linernotes.cli_corpus import DataDirs, corpus
 from linernotes.cli_listen import listen
 from linernotes.hub_upload.command import upload
 from linernotes.hub_upload.errors import PublishError
-from linernotes.terminal import complain, console, from_extra, hush, refusing, show_bars
+from linernotes.terminal import complain, console, from_extra, hush, refusing, show_bars, tell
 
 OF_THE_WHOLE = ("--help", "--version")
 
@@ -159,7 +159,7 @@ def train(
     run = from_extra("train", "training.train", "train")
     with refusing(from_extra("train", "training.config", "ConfigError"), FileNotFoundError):
         folder = run(config, data_dirs=data_dir, overrides=overrides, out=out, resume=resume, extra_data=extra_data)
-    typer.echo(folder)
+    tell(folder)
 
 
 @app.command()
@@ -199,7 +199,7 @@ def export(
     run = from_extra("hub", "hub_upload.export", "export")
     with refusing(PublishError, ValueError):
         folder = run(linernotes.api.folder_of(model), out, repo, say=lambda stage: typer.echo(f"- {stage}", err=True))
-    typer.echo(folder)
+    tell(folder)
 
 
 @app.command()
@@ -251,7 +251,7 @@ def onnx(
     hush()
     run = from_extra("onnx", "onnx_models", "export_onnx")
     with refusing(ValueError, OSError):
-        typer.echo(run(model, out, int8=int8))
+        tell(run(model, out, int8=int8))
 
 
 def _words(lyrics: Path, files: list[str]) -> str:

@@ -74,8 +74,6 @@ class GenreMoeConfig(MusicConfig):
         for name, low in (("feat_mean", -math.inf), ("feat_std", 0.0)):
             values = getattr(self, name)
             if len(values) != self.num_features or not all(low < v < math.inf for v in values):
-                wrong = next((f", {v} first" for v in values if not low < v < math.inf), "")
-                got, above = f"{len(values)} numbers{wrong}", " and above 0" if name == "feat_std" else ""
-                raise ValueError(
-                    f"{name} has {got}; it must have {self.num_features} (num_features), all finite{above}"
-                )
+                wrong = next((f", not {v}" for v in values if not low < v < math.inf), "")
+                allowed = f"{self.num_features} (num_features), all finite{' and above 0' if low == 0 else ''}{wrong}"
+                raise ValueError(f"{name} has {len(values)} numbers; it must have {allowed}")
