@@ -1,4 +1,4 @@
-"""The tables of docs/reliability.md are those of the files that benchmarks/reliability.py wrote, and reach their aims."""
+"""The tables of docs/reliability.md are those that benchmarks/reliability.py measured, and reach their aims."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,9 @@ def mutated() -> Iterator[str]:
     for name, figures in measured("mutated")["formats"].items():
         outcomes = figures["outcomes"]
         answered, bad = outcomes.get("answer", 0), list(failures(outcomes))
-        counts = [sum(outcomes[each] for each in bad if each.startswith(kind)) for kind in ("hang", "death", "crash", "not")]
+        counts = [
+            sum(outcomes[each] for each in bad if each.startswith(kind)) for kind in ("hang", "death", "crash", "not")
+        ]
         yield row(name, f"{figures['files']:,}", answered, figures["files"] - answered - sum(counts), *counts)
 
 

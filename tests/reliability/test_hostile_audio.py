@@ -56,6 +56,21 @@ def test_what_others_let_through_is_counted(corpus):
     assert figures["unexpected"] == right[False] - 1  # a crash is counted as such
 
 
+def test_code_of_a_folder_has_an_audio_error_of_its_own(corpus):
+    class AudioError(ValueError):
+        code, path = "not_a_file", str(dict(corpus)["a folder"])
+
+        def __str__(self):
+            return f"{self.path!r}: no"
+
+    class Refusing:
+        def predict(self, path, timeline):
+            raise AudioError
+
+    assert judged(Refusing(), "a folder", dict(corpus)["a folder"]) == Judgement("not_a_file", "AudioError")
+    assert judged(Refusing(), "text", dict(corpus)["text"]).unexpected  # neither the code nor the path is right
+
+
 def test_a_doubted_answer_to_silence_is_right(corpus):
     doubting = Careless(uncertain=True, warnings=["the recording is silent"], timeline=[{"uncertain": True}])
     (silence,) = (path for kind, path in corpus if kind == "silence")
