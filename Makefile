@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 INPUTS := pyproject.toml constraints.txt
 # benchmarks that need a data set, a soundfont or an argument are run by hand
-BENCHMARKS := $(filter-out benchmarks/beatmeter_chunks.py benchmarks/front_ends.py benchmarks/gate_ablation.py benchmarks/mega_audioformer_scaling.py benchmarks/meter_baseline.py benchmarks/meter_heads.py benchmarks/score_facts.py benchmarks/sonicverse_speed.py, $(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/beatmeter_chunks.py benchmarks/front_ends.py benchmarks/gate_ablation.py benchmarks/mega_audioformer_scaling.py benchmarks/meter_baseline.py benchmarks/meter_heads.py benchmarks/reliability.py benchmarks/score_facts.py benchmarks/sonicverse_speed.py, $(wildcard benchmarks/*.py))
 export AUDIO
 unexport PYTHONPATH PYTHONHOME
 

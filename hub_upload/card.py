@@ -34,6 +34,7 @@ from linernotes.hub_upload.card_words import (
     verdict,
 )
 from linernotes.hub_upload.errors import PublishError
+from linernotes.hub_upload.names import check_repo_id
 
 ORGANISATION = "linernotes"
 TEMPLATE = "card.md.j2"
@@ -300,8 +301,10 @@ def build_card(folder: Path, repo_id: str | None = None) -> str:
 
 
 def written(folder: Path, repo_id: str | None) -> str:
+    repo_id = repo_id or default_repo_id(folder)
+    check_repo_id(repo_id)  # it may come out of a stranger's config.json, and stands in code and commands
     source = read_source(folder / "card.md")
-    known = known_of(folder, repo_id or default_repo_id(folder), source)
+    known = known_of(folder, repo_id, source)
     results = (known["metrics"] or {}).get("results", {})
     pictures = pictures_of(folder, results, PICTURES | source.front.get("pictures", {}))
     evaluations = evaluations_of(results, source.front.get("evaluations", {}), pictures)

@@ -87,7 +87,8 @@ def run(
     message: str | None,
     dry_run: bool,
 ) -> None:
-    from linernotes.hub_upload.push import check_repo_id, check_repository, check_revision
+    from linernotes.hub_upload.names import check_repo_id
+    from linernotes.hub_upload.push import check_repository, check_revision
 
     check_repo_id(repo)
     check_revision(revision)

@@ -20,6 +20,7 @@ from linernotes.hub_upload.completing import lacks_language_model, put_language_
 from linernotes.hub_upload.configs import CLASS_OF_MODULE
 from linernotes.hub_upload.errors import PublishError, VerifyError
 from linernotes.hub_upload.manifest import SUMS, read_sums, verify, write_sums
+from linernotes.hub_upload.names import check_repo_id
 from linernotes.hub_upload.notebook import cached
 from linernotes.hub_upload.privacy import refuse_private
 
@@ -72,6 +73,7 @@ def export(
     refuse_what_is_no_model(source)
     refuse_a_folder_of_others(out)
     repo_id = repo_id or default_repo_id(source)
+    check_repo_id(repo_id)
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as place:

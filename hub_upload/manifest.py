@@ -147,7 +147,8 @@ def verify_place(place: str, revision: str | None = None, trusted_code: Path | N
     Raises VerifyError as `verify` does, PublishError for a place that is neither, HubRefusedError and
     HubUnreachableError where the Hub does not give it.
     """
-    from linernotes.hub_upload.push import check_repo_id, hub_errors  # it reads manifests itself
+    from linernotes.hub_upload.names import check_repo_id
+    from linernotes.hub_upload.push import hub_errors  # it reads manifests itself
 
     if Path(place).is_dir():
         if revision is not None:

@@ -16,17 +16,15 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Mo
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
-    HFValidationError,
     HTTPError,  # of whichever httpx the client is built on
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import validate_repo_id
 
 from linernotes.hub_upload.errors import ArrivalError, HubRefusedError, HubUnreachableError, PublishError, VerifyError
 from linernotes.hub_upload.manifest import LOADABLE_SUFFIXES, SUMS, digest, read_sums
+from linernotes.hub_upload.names import check_repo_id
 
-REPO_ID = re.compile(r"[^/]+/[^/]+")
 BRANCH = re.compile(r"(?!refs/|.*\.\.|.*//|.*\.lock$)[A-Za-z0-9][\w./-]*(?<![./])", re.ASCII)  # of what git allows
 COMMIT = re.compile(r"[0-9a-f]{40}")
 Say = Callable[[str], None]
@@ -40,16 +38,6 @@ class Pushed:
     sha: str
     url: str
     changed: bool
-
-
-def check_repo_id(repo_id: str) -> None:
-    """Raises PublishError unless the name is "user/name" as the Hub allows it."""
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError as error:
-        raise PublishError(f"{repo_id!r} is no name for a repository: {error}") from None
-    if not REPO_ID.fullmatch(repo_id):
-        raise PublishError(f"{repo_id!r} is no name for a repository; write user/name, such as you/genre-moe")
 
 
 def check_revision(revision: str) -> None:

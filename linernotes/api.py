@@ -38,15 +38,33 @@ def load(name: str | PathLike[str], *, device: str | None = None, **kwargs: Any)
     >>> load("genre-moe").predict("linernotes/assets/morning_mood.ogg")["predicted_genre"]
     'classical'
     """
-    from transformers import PreTrainedConfig
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
 
     source = _locate(name)
-    settings, _ = PreTrainedConfig.get_config_dict(source, **kwargs)
-    model = model_class(settings, source).from_pretrained(source, **kwargs).eval()
+    try:
+        model = model_class(_settings(source, **kwargs), source).from_pretrained(source, **kwargs).eval()
+    except StrictDataclassError as error:  # which is no ValueError, and says what was checked in words of its own
+        raise ValueError(f"{source}: its config.json is refused: {error.__cause__ or error}") from error
+    except SafetensorError as error:
+        raise ValueError(f"{source}: its weights cannot be read ({error}); download or export it again") from error
     try:
         return model.to(device) if device is not None else model
     except (RuntimeError, AssertionError) as error:  # the second is torch built without CUDA
         raise ValueError(f"device is {device!r}: {error}; 'cpu' always works") from error
+
+
+def _settings(source: str, **kwargs: Any) -> dict[str, Any]:
+    """What a config.json says. Raises ValueError where it is no object, OSError where it cannot be read."""
+    from transformers import PreTrainedConfig
+
+    try:
+        settings, _ = PreTrainedConfig.get_config_dict(source, **kwargs)
+    except (AttributeError, TypeError, RecursionError):  # a list for an object, or nested beyond reading
+        settings = None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{source}: config.json holds no object of settings; download or export it again")
+    return settings
 
 
 def bundled_models() -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from linernotes.cli_listen import listen
 from linernotes.hub_upload.command import upload
 from linernotes.hub_upload.errors import PublishError
 from linernotes.report.joint import chosen
-from linernotes.terminal import complain, console, from_extra, hush, refusing, show_bars
+from linernotes.terminal import complain, console, from_extra, hush, refusing, show_bars, tell
 
 OF_THE_WHOLE = ("--help", "--version")
 
@@ -162,7 +162,7 @@ def train(
     run = from_extra("train", "training.train", "train")
     with refusing(from_extra("train", "training.config", "ConfigError"), FileNotFoundError):
         folder = run(config, data_dirs=data_dir, overrides=overrides, out=out, resume=resume, extra_data=extra_data)
-    typer.echo(folder)
+    tell(folder)
 
 
 @app.command()
@@ -215,7 +215,7 @@ def export(
     run = from_extra("hub", "hub_upload.export", "export")
     with refusing(PublishError, ValueError):
         folder = run(linernotes.api.folder_of(model), out, repo, say=say)
-    typer.echo(folder)
+    tell(folder)
 
 
 def _export_space(model: str | None, out: Path, refused: dict[str, Any], say: Callable[[str], None]) -> None:
@@ -229,7 +229,7 @@ def _export_space(model: str | None, out: Path, refused: dict[str, Any], say: Ca
     run = from_extra("hub", "hub_upload.space", "export_space")
     rooms = {"package": Path(linernotes.__file__).parent, "modeling": linernotes.api.MODELING}
     with refusing(PublishError):
-        typer.echo(run(folders, out, single=model is not None, say=say, **rooms))
+        tell(run(folders, out, single=model is not None, say=say, **rooms))
 
 
 @app.command()
@@ -281,7 +281,7 @@ def onnx(
     hush()
     run = from_extra("onnx", "onnx_models", "export_onnx")
     with refusing(ValueError, OSError):
-        typer.echo(run(model, out, int8=int8))
+        tell(run(model, out, int8=int8))
 
 
 def _words(lyrics: Path, files: list[str]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from linernotes.terminal import from_extra, hush, refusing
+from linernotes.terminal import from_extra, hush, refusing, tell
 
 conversion = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Other projects' checkpoints as folders that AutoModel loads."
@@ -24,7 +24,7 @@ def convert_beatmeter(
     hush()
     run = from_extra("train", "convert_beatmeter", "convert")
     with refusing(ValueError, OSError):
-        typer.echo(run(checkpoint, out, backbone=backbone))
+        tell(run(checkpoint, out, backbone=backbone))
 
 
 @conversion.command("mathrock")
@@ -42,7 +42,7 @@ def convert_mathrock(
     hush()
     run = from_extra("train", "convert_mathrock", "convert")
     with refusing(ValueError, OSError):
-        typer.echo(run(checkpoint, out, wavlm=wavlm, clap=clap))
+        tell(run(checkpoint, out, wavlm=wavlm, clap=clap))
 
 
 @conversion.command("sonicverse")
@@ -60,4 +60,4 @@ def convert_sonicverse(
     hush()
     run = from_extra("train", "convert_sonicverse", "convert")
     with refusing(ValueError, OSError):
-        typer.echo(run(checkpoint, out, audio=audio, text=text))
+        tell(run(checkpoint, out, audio=audio, text=text))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from linernotes.terminal import complain, from_extra, progress, refusing, stoppable
+from linernotes.terminal import complain, from_extra, progress, refusing, stoppable, tell
 
 corpus = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Music with labels: build it, check it, or read a public set."
@@ -47,7 +47,7 @@ def build_corpus(
         if clips is not None:
             described = replace(described, clips=_clip_counts(clips))
         manifest = run(described, out, workers=workers, progress=show, **places)
-    typer.echo(manifest)
+    tell(manifest)
 
 
 def _clip_counts(given: str) -> dict[str, int]:
@@ -100,7 +100,7 @@ def cut_excerpts(
     run = from_extra("train", "corpora.excerpts", "cut_excerpts")
     with refusing(ValueError), progress("recordings") as show:
         manifest, left_out = run(recordings, out, licence, seconds=seconds, per_recording=per_recording, progress=show)
-    typer.echo(manifest)
+    tell(manifest)
     for line in left_out:
         complain(line)
 
@@ -129,7 +129,7 @@ def read_corpus(
         if name not in readers:
             raise ValueError(f"no reader for {name!r}; there are {', '.join(readers)}")
         rows = readers[name].read(folder)
-        typer.echo(write(rows, out))
+        tell(write(rows, out))
     for reason, count in rows.left_out.items():
         complain(f"left out {count}: {reason}")
 

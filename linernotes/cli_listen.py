@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import linernotes
-from linernotes.terminal import complain, console, from_extra, hush, progress, refusing, stoppable
+from linernotes.terminal import complain, console, from_extra, hush, progress, refusing, stoppable, tell
 
 if TYPE_CHECKING:
     from linernotes.listening import Listener
@@ -99,13 +99,17 @@ def _reports(listener: "Listener", songs: list[str], draw: Any, quiet: bool, **o
 def _waiting(quiet: bool) -> Iterator[Any]:
     """On a terminal, a line on standard error about who listens."""
     from rich.console import Console
+    from rich.text import Text
+
+    from linernotes.rendering import printable
 
     terminal = Console(stderr=True, markup=False, highlight=False, emoji=False)
     if quiet or not terminal.is_terminal:
         yield None
         return
     with terminal.status("decoding") as status:
-        yield lambda source: status.update(f"{source} listens")
+        # a status takes plain text for markup
+        yield lambda source: status.update(Text(printable(f"{source} listens", terminal.encoding)))
 
 
 def _show(song: str, report: dict[str, Any], as_json: bool, quiet: bool) -> None:
@@ -130,4 +134,4 @@ def _listen_to_folder(folder: Path, out: Path, models: list[str] | None, quiet: 
     for file in outcome.untagged:
         complain(f"{file}: no tags could be written into it")
     if outcome.files and not quiet:  # other processes have none
-        typer.echo(out)
+        tell(out)

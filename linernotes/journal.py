@@ -60,7 +60,7 @@ class Journal:
 
 def write_whole(file: Path, content: bytes) -> None:
     """Writes a file that is there with all of its content, or not at all."""
-    aside = file.with_name(f".{file.name}.{uuid4().hex}")
+    aside = file.with_name(f".{uuid4().hex}")  # not of the file's own name, which may be as long as names can be
     try:
         with aside.open("wb") as stream:
             stream.write(content)

@@ -1,5 +1,6 @@
 """What all commands share: how they speak, how they refuse, and how they reach what is imported only when it runs."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -39,6 +40,16 @@ def complain(message: str) -> None:
     from linernotes.rendering import printable
 
     typer.echo(f"linernotes: {printable(message, sys.stderr.encoding or 'ascii')}", err=True)
+
+
+def tell(path: str | os.PathLike[str]) -> None:
+    """The path of what was written: its very bytes for a program that reads them, escaped on a terminal."""
+    if sys.stdout.isatty():
+        from linernotes.rendering import printable
+
+        typer.echo(printable(os.fspath(path), sys.stdout.encoding))
+    else:
+        typer.echo(os.fsencode(path))
 
 
 @contextmanager

@@ -52,6 +52,8 @@ def complaints_of_hearing(config: Any) -> Iterator[str]:
     clap = config.clap_config
     if clap.enable_fusion:
         yield "clap_config has enable_fusion; allowed is a CLAP without, such as laion/clap-htsat-unfused"
+    if not math.isfinite(config.window_seconds):
+        return  # every family refuses it
     frames = round(config.window_seconds * config.sampling_rate) // config.mel_hop_length + 1
     most = clap.spec_size * (clap.spec_size // clap.num_mel_bins)
     if frames > most:

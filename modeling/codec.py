@@ -5,6 +5,8 @@ codebook describes what those before it left over, so the first codebooks of mor
 rate. Source: Défossez et al., "High Fidelity Neural Audio Compression", 2022, arXiv 2210.13438.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +62,8 @@ class CodecEncoder(EncodecModel):
         """Codes (batch, codebooks, frames) and their mask (batch, frames) of sound (batch, samples) and its mask.
 
         Recordings are encoded one by one: EnCodec mirrors the end of its input, so that padding would be heard, and a
-        product of several rows may round a code that lies between two entries to the other one.
+        product of several rows may round a code that lies between two entries to the other one. So may a sum that
+        several threads share: on a CPU one thread encodes.
         """
         lengths = [input_values.shape[1]] * len(input_values)
         if attention_mask is not None:
@@ -68,7 +71,22 @@ class CodecEncoder(EncodecModel):
         if min(lengths) < 1:
             raise ValueError(f"recordings of {lengths} samples; each must have one or more")
         cut = (row[None, None, :length] for row, length in zip(input_values.to(self.dtype), lengths, strict=True))
-        return padded([self.encode(row, return_dict=True).audio_codes[0, 0] for row in cut])
+        with one_thread():
+            return padded([self.encode(row, return_dict=True).audio_codes[0, 0] for row in cut])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of the CPU for the time of a block; a graph that is exported holds no threads."""
+    if torch.compiler.is_compiling():
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_codec(config: EncodecConfig) -> None:

@@ -62,6 +62,10 @@ class BeatMeterConfig(MusicConfig):
         for name, allowed in (("head_type", heads), ("problem_type", problems)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}")
+        for name, least, most in (("lag_octaves", 1, 16), ("lags_per_octave", 1, 1_000), ("min_lag_seconds", 0.001, 60),
+                                  ("chunk_seconds", 0.1, 3_600)):  # fmt: skip
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed are {least} to {most:,}")
         for name in ("thresholds", "pos_weight"):
             values = getattr(self, name)
             if values is not None and (len(values) != self.num_labels or not all(value > 0 for value in values)):

@@ -65,6 +65,8 @@ class GenreMoeConfig(MusicConfig):
         for name in ("num_features", "num_experts", "hidden_size", "expert_hidden_size", "expert_output_size"):
             if not 1 <= getattr(self, name) <= 65_536:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed are 1 to 65,536")
+        if not (self.max_z_score is None or self.max_z_score > 0):
+            raise ValueError(f"max_z_score is {self.max_z_score}; allowed are numbers above 0, or None")
         if self.top_k is not None and not 1 <= self.top_k <= self.num_experts:
             raise ValueError(f"top_k is {self.top_k}; allowed are 1 to {self.num_experts} (num_experts), or None")
         if not all(isinstance(i, int) and 0 <= i < self.num_features for i in self.log_features):
@@ -72,7 +74,6 @@ class GenreMoeConfig(MusicConfig):
         for name, low in (("feat_mean", -math.inf), ("feat_std", 0.0)):
             values = getattr(self, name)
             if len(values) != self.num_features or not all(low < v < math.inf for v in values):
-                raise ValueError(
-                    f"{name} has {len(values)} numbers; it must have {self.num_features} (num_features), "
-                    f"all finite{' and above 0' if name == 'feat_std' else ''}"
-                )
+                wrong = next((f", not {v}" for v in values if not low < v < math.inf), "")
+                allowed = f"{self.num_features} (num_features), all finite{' and above 0' if low == 0 else ''}{wrong}"
+                raise ValueError(f"{name} has {len(values)} numbers; it must have {allowed}")

@@ -87,7 +87,9 @@ def _parse(data: bytes, config) -> EcdcFile:
     length, books = header["al"], header["nc"]
     codec, needed = config.codec_config, config.num_codebooks
     if header["m"] != config.codec_name:
-        message = f"codes of {header['m']!r}; the model knows those of {config.codec_name!r} alone: give it the sound"
+        message = (
+            f"codes of {header['m'][:200]!r}; the model knows those of {config.codec_name!r} alone: give it the sound"
+        )
         raise AudioError("not_audio", message)
     if header["lm"]:
         message = "codes that a language model has compressed (`lm`) cannot be read: write the file without --lm"
@@ -116,14 +118,16 @@ def _header(data: bytes) -> tuple[dict[str, Any], int]:
         raise AudioError("truncated", "it ends within its header: the file is cut; fetch it again")
     try:
         header = json.loads(data[HEAD.size : HEAD.size + size])
-    except ValueError as error:  # neither JSON nor UTF-8
+    except (ValueError, RecursionError) as error:  # neither JSON nor UTF-8, or nested beyond reading
         raise AudioError(
             "not_audio", f"its header is not JSON ({error}): the file is damaged; fetch it again"
         ) from error
     kinds = {"m": str, "al": int, "nc": int, "lm": bool}
     if not isinstance(header, dict) or not all(type(header.get(key)) is kind for key, kind in kinds.items()):
-        message = f"its header is {header!r}; it must state m (text), al and nc (whole numbers) and lm (true or false)"
-        raise AudioError("not_audio", message)
+        got, allowed = repr(header)[:200], "m (text), al and nc (whole numbers) and lm (true or false)"
+        raise AudioError("not_audio", f"its header is {got}; it must state {allowed}")
+    if max(abs(header["al"]), abs(header["nc"])) >= 2**63:  # a number that is too long to be printed
+        raise AudioError("not_audio", "its header states more than any file holds: the file is damaged; fetch it again")
     return header, HEAD.size + size
 
 

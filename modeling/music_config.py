@@ -1,11 +1,26 @@
-"""The config that every model of the collection shares; alone, so that reading a config loads nothing else."""
+"""The config that every model of the collection shares; alone, so that reading a config loads nothing else.
+
+A config.json may come from anybody. What would have transformers fetch code, what no memory holds and what is no number
+is refused here, before a model is built of it.
+"""
 
 import math
+import re
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import CONFIG_MAPPING, PreTrainedConfig
+
+# settings by which transformers takes code or weights from elsewhere, or another file for the config
+FETCHING = {"attn_implementation", "experts_implementation", "quantization_config", "custom_pipelines"}
+FETCHING |= {"configuration_files", "transformers_weights"}
+HARMLESS = {"_name_or_path", "_commit_hash", "_attn_implementation_autoset"}  # of transformers' private state
+DTYPES = (None, "float32", "float16", "bfloat16")
+SIZE = re.compile(r"num_\w+|depths|(?:\w+_)?(?:size|dim|layers|heads|channels|kernel|stride|filters|ratios|tokens)")
+AT_LEAST_ONE = re.compile(r"(?:\w+_)?(?:hidden_size|heads)")
+LARGEST_SIZE, MOST_LAYERS, MOST_LABELS, LONGEST_WINDOW_SECONDS = 1_000_000, 1_000, 100_000, 3_600.0
 
 
 def own_fields(config_class: type[PreTrainedConfig]) -> set[str]:
@@ -20,6 +35,8 @@ def as_sub_config(
 
     Raises ValueError where it is of another `model_type` than the class's, or than `kinds`, those allowed.
     """
+    if not isinstance(given, (dict, PreTrainedConfig)):
+        raise ValueError(f"{name} is {type(given).__name__}; it must be an object of fields")
     given, kinds = given if isinstance(given, dict) else given.to_dict(), kinds or (config_class.model_type,)
     if given.get("model_type", kinds[0]) not in kinds:
         allowed = f"{'is' if len(kinds) == 1 else 'are'} {' and '.join(map(repr, kinds))}"
@@ -34,6 +51,56 @@ def as_text_config(given: dict | PreTrainedConfig) -> PreTrainedConfig:
     if kind not in CONFIG_MAPPING:
         raise ValueError(f"text_config is a {kind!r}, which transformers does not have; name a causal language model")
     return as_sub_config("text_config", given, CONFIG_MAPPING[kind])
+
+
+def refuse_fetching(written: dict[str, Any], place: str = "") -> None:
+    """Raises ValueError where a config.json, or a part of it, says where else to take code or weights from."""
+    if bad := sorted(key for key in written if key in FETCHING or (key.startswith("_") and key not in HARMLESS)):
+        raise ValueError(
+            f"config.json sets {place + bad[0]!r}, by which transformers would run or load what is not in the folder; "
+            "a config says sizes, labels and rates alone: remove it, or load another folder"
+        )
+    for key, value in written.items():
+        if key.endswith("_config") and isinstance(value, dict):
+            refuse_fetching(value, f"{place}{key}.")
+
+
+def numbers_in(name: str, value: Any) -> Iterator[tuple[str, float]]:
+    """Every number of a config's field, with its name: those of lists, objects and configs in it too."""
+    if isinstance(value, PreTrainedConfig):
+        value = {key: getattr(value, key) for key in own_fields(type(value))}
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from numbers_in(str(key), inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from numbers_in(name, inner)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield name, value
+
+
+def complaint_about(name: str, value: float) -> str | None:
+    """What is wrong with a number of a config, None where nothing is."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{name} holds {value}; it must hold finite numbers"
+    if not SIZE.fullmatch(name):
+        return None
+    least = 1 if AT_LEAST_ONE.fullmatch(name) else 0
+    most = MOST_LAYERS if name.endswith("layers") or name == "depths" else LARGEST_SIZE
+    return None if least <= value <= most else f"{name} is {value}; allowed are {least} to {most:,}"
+
+
+def checked_labels(id2label: Any) -> dict[int, str]:
+    """Labels by their index. Raises ValueError where they are not texts by the indices from 0 on."""
+    if isinstance(id2label, dict) and len(id2label) <= MOST_LABELS:
+        keys = sorted(str(key) for key in id2label)
+        if keys == sorted(map(str, range(len(id2label)))) and all(isinstance(each, str) for each in id2label.values()):
+            return {int(index): label for index, label in id2label.items()}
+    got = f"{len(id2label):,} of them" if isinstance(id2label, (dict, list)) else type(id2label).__name__
+    raise ValueError(
+        f"id2label holds {got}; it must give a text to each index from 0 on, {MOST_LABELS:,} at most: "
+        "download or export the folder again"
+    )
 
 
 @strict
@@ -64,7 +131,19 @@ class MusicConfig(PreTrainedConfig):
         super().__init_subclass__(**kwargs)
         cls.register_for_auto_class()
 
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        """As transformers'; what a file says to take from elsewhere is refused (ValueError)."""
+        refuse_fetching(config_dict)
+        return super().from_dict(config_dict, **kwargs)
+
     def __post_init__(self, **kwargs):
+        if not 0 <= (kwargs.get("num_labels") or 0) <= MOST_LABELS:
+            raise ValueError(f"num_labels is {kwargs['num_labels']:,}; allowed are 0 to {MOST_LABELS:,}")
+        if isinstance(self.dtype, str) and self.dtype not in DTYPES:
+            raise ValueError(f"dtype is {self.dtype!r}; allowed are {', '.join(map(str, DTYPES[1:]))}")
+        if self.id2label is not None:
+            self.id2label = checked_labels(self.id2label)
         if self.id2label is None and kwargs.get("num_labels") in (None, len(self.default_labels)):
             self.id2label = dict(enumerate(self.default_labels))
         if self.id2label:
@@ -78,11 +157,18 @@ class MusicConfig(PreTrainedConfig):
             raise ValueError(f"temperature is {self.temperature}; it must be finite and above 0 (1.0 changes nothing)")
         if not 4000 <= self.sampling_rate <= 768_000:
             raise ValueError(f"sampling_rate is {self.sampling_rate} Hz; allowed are 4,000 to 768,000 Hz")
-        if not 0 < self.min_seconds <= self.window_seconds:
+        if not 0 < self.min_seconds <= self.window_seconds <= LONGEST_WINDOW_SECONDS:
             raise ValueError(
                 f"min_seconds is {self.min_seconds} and window_seconds {self.window_seconds}; "
-                "both must be above 0, and the first not above the second"
+                f"both must be above 0, the first not above the second, and that not above {LONGEST_WINDOW_SECONDS:,g}"
             )
+
+    def validate_numbers(self):
+        """Runs on construction and on saving: numbers that are none, and sizes that no memory holds, are refused."""
+        for name in sorted(own_fields(type(self))):
+            for found, value in numbers_in(name, getattr(self, name)):
+                if complaint := complaint_about(found, value):
+                    raise ValueError(f"{complaint} ({name} of {self.model_type})" if found != name else complaint)
 
     @property
     def labels(self) -> list[str]:

@@ -33,6 +33,7 @@ from .music_config import MusicConfig
 from .windows import Window, merge, split
 
 WHERE = ("revision", "token", "cache_dir", "local_files_only", "subfolder", "force_download")  # of from_pretrained
+MOST_PARAMETERS = 2 * 10**10  # three times those of the largest language model that a recipe names
 SILENCE_RANGE = 1e-4  # peak to peak, full scale 1: below 16-bit dither nothing can be told from the sound
 
 
@@ -145,6 +146,15 @@ def load_tokenizer(source: str | PathLike, **options: Any) -> PreTrainedTokenize
     return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where) if file else None
 
 
+def refuse_adapter(source: str | PathLike | None, **options: Any) -> None:
+    """Raises ValueError where an adapter lies beside a model: transformers would load the weights of the folder or
+    repository that the adapter names, instead of those that are here. options: those of `from_pretrained`."""
+    where = {name: options[name] for name in WHERE if name in options}
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    if source is not None and cached_file(source, "adapter_config.json", **quiet, **where):
+        raise ValueError(f"{source} holds adapter_config.json, which names other weights: merge the adapter, remove it")
+
+
 class MusicModel(PreTrainedModel):
     """A published model: loads by `AutoModel.from_pretrained(repo, trust_remote_code=True)`, answers by `predict`."""
 
@@ -187,11 +197,22 @@ class MusicModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info=False, **kwargs):
-        """As transformers', with two checks: random weights are remembered, statistics are those of the config."""
+        """As transformers', of safetensors alone, with two checks: random weights are remembered, statistics are those
+        of the config."""
+        kwargs.setdefault("use_safetensors", True)  # or a pickle would be read where they are missing
+        refuse_adapter(pretrained_model_name_or_path, **kwargs)
         model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         model.missing_keys = tuple(sorted(info["missing_keys"]))
         model.check_statistics(str(pretrained_model_name_or_path))
         return (model, info) if output_loading_info else model
+
+    def post_init(self):
+        """As transformers'; a config that asks for more weights than any model here has is refused before they are
+        allocated: `from_pretrained` builds a model without memory first."""
+        wanted = sum(each.numel() for each in self.parameters())
+        if wanted > MOST_PARAMETERS:
+            raise ValueError(f"the config asks for {wanted:,} weights; allowed are {MOST_PARAMETERS:,}: correct it")
+        super().post_init()
 
     def check_statistics(self, origin: str) -> None:
         """Raises ValueError where a buffer differs from the list of the same name in the config."""

@@ -10,7 +10,8 @@ from local_hub import CutAfter, CutBefore, LocalHub, MovedBranch, Status
 
 from linernotes.hub_upload.errors import ArrivalError, HubRefusedError, HubUnreachableError, PublishError
 from linernotes.hub_upload.export import export
-from linernotes.hub_upload.push import check_arrival, check_repo_id, check_repository, check_revision, check_token, push
+from linernotes.hub_upload.names import check_repo_id
+from linernotes.hub_upload.push import check_arrival, check_repository, check_revision, check_token, push
 
 REPO = "me/tiny-moe"
 CALLS = 11  # that a first push makes; `test_a_first_push` counts them

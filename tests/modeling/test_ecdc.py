@@ -118,6 +118,8 @@ def test_anything_else_is_left_for_the_audio_reader(tmp_path):
         (file_of(b"[1]"), "not_audio", r"header is \[1\]; it must state m"),
         (file_of(header(al=1.5)), "not_audio", "it must state m"),
         (file_of({"m": "encodec_24khz", "al": 3200, "nc": 2}), "not_audio", "it must state m"),
+        (file_of(b'{"m": ' + b"[" * 100_000), "not_audio", "header is not JSON"),
+        (file_of(header(al=10**4000, nc=10**4000)), "not_audio", "more than any file holds"),
         (file_of(header(al=0)), "empty", "0 samples"),
         (file_of(header(al=-5)), "empty", "0 samples"),
         (file_of(header(al=2**62)), "truncated", "bytes more than it holds"),

@@ -2,12 +2,16 @@
 
 import csv
 import json
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from killing import train_and_kill
 from safetensors.torch import load_file
+from tampering import CANARY, Hostile
 
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
 from linernotes.training.checkpoints import last_whole_checkpoint
@@ -123,6 +127,25 @@ def test_a_checkpoint_that_was_cut_is_passed_over(tmp_path):
             (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(text)
     assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"])
+def test_a_run_is_not_resumed_with_code_from_a_checkpoint(name, data_dir, config, tmp_path, monkeypatch):
+    """The Trainer's own state is a pickle; torch reads it without running any of it."""
+    monkeypatch.chdir(tmp_path)
+    overrides = ["training.epochs=2"]
+    train(config, [data_dir], overrides, tmp_path / "run")
+    shutil.rmtree(last_whole_checkpoint(tmp_path / "run"))  # there is something left to train
+    planted = last_whole_checkpoint(tmp_path / "run") / name
+    if name == "training_args.bin":  # which nobody reads again
+        torch.save(Hostile(), planted)
+        assert train(config, [data_dir], overrides, tmp_path / "run", resume=True)
+    else:
+        assert planted.is_file()
+        torch.save(Hostile(), planted)
+        with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+            train(config, [data_dir], overrides, tmp_path / "run", resume=True)
+    assert not Path(CANARY).exists()
 
 
 @pytest.mark.slow

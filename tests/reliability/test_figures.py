@@ -1,0 +1,88 @@
+"""The tables of docs/reliability.md are those that benchmarks/reliability.py measured, and reach their aims."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mutated_audio import failures
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+CLOSE = 1e-5
+
+
+def measured(what: str) -> dict[str, Any]:
+    return json.loads((ROOT / "benchmarks" / "results" / f"reliability_{what}.json").read_text())
+
+
+def row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def hostile() -> Iterator[str]:
+    for name, figures in measured("hostile")["models"].items():
+        answered = figures["outcomes"]["answer"]
+        counts = [figures[key] for key in ("crashes", "not_finite", "confident_on_nothing")]
+        refused = figures["files"] - answered - figures["crashes"]
+        yield row(name, figures["files"], answered, refused, *counts, ", ".join(figures["exception_classes"]))
+
+
+def mutated() -> Iterator[str]:
+    for name, figures in measured("mutated")["formats"].items():
+        outcomes = figures["outcomes"]
+        answered, bad = outcomes.get("answer", 0), list(failures(outcomes))
+        counts = [
+            sum(outcomes[each] for each in bad if each.startswith(kind)) for kind in ("hang", "death", "crash", "not")
+        ]
+        yield row(name, f"{figures['files']:,}", answered, figures["files"] - answered - sum(counts), *counts)
+
+
+def determinism() -> Iterator[str]:
+    for name, ways in measured("determinism")["models"].items():
+        yield row(name, *(f"{way['largest_difference']:.0e}".replace("0e+00", "0") for way in ways.values()))
+
+
+def shift() -> Iterator[str]:
+    for name, shifts in measured("shift")["models"].items():
+        for question in shifts["2"]["silence"]["same_label"]:
+            shares = [shifts[s][way]["same_label"][question] for way in ("silence", "trimmed") for s in shifts]
+            yield row(name, question.removeprefix("predicted_"), *(f"{share:.2f}" for share in shares))
+
+
+@pytest.mark.parametrize("table", [hostile, mutated, determinism, shift], ids=lambda table: table.__name__)
+def test_the_document_says_what_was_measured(table):
+    assert [line for line in table() if line not in DOCUMENT] == []
+
+
+def test_the_hostile_corpus_was_survived():
+    found = measured("hostile")
+    assert (found["kinds"], found["seeds"]) == (29, 20)
+    for figures in found["models"].values():
+        assert figures["files"] == 580
+        assert figures["exception_classes"] == ["AudioError"]
+        assert not any(figures[key] for key in ("crashes", "not_finite", "confident_on_nothing", "unexpected"))
+
+
+def test_ten_thousand_damaged_files_were_survived_by_one_process():
+    found = measured("mutated")
+    assert sum(figures["files"] for figures in found["formats"].values()) >= 10_000
+    assert found["child_starts"] == 1
+    assert not any(figures["failed"] for figures in found["formats"].values())
+
+
+def test_answers_do_not_depend_on_how_they_are_computed():
+    for ways in measured("determinism")["models"].values():
+        assert ways["again"]["largest_difference"] == 0
+        assert all(way["largest_difference"] <= CLOSE and way["other_texts"] == 0 for way in ways.values())
+
+
+def test_of_every_family_something_was_measured():
+    families = {path.stem.removeprefix("modeling_") for path in ROOT.glob("modeling/modeling_*.py")}
+    of_folders = {
+        path.parent.name: json.loads(path.read_text())["model_type"] for path in ROOT.glob("models/*/config.json")
+    }
+    for what in ("hostile", "determinism"):
+        names = [name.removesuffix(", untrained") for name in measured(what)["models"]]
+        assert {of_folders.get(name, name) for name in names} == families
