@@ -68,7 +68,7 @@ $(VENV)/.llm: $(BIN)/python $(INPUTS)
 $(VENV)/.test: $(BIN)/python $(INPUTS)
 	@echo "installing linernotes and what the tests need into $(VENV)"
 	@$(INSTALL) -e ".[test]"
-	@$(INSTALL) --no-deps gradio tinysoundfont
+	@$(INSTALL) --no-deps tinysoundfont
 	@touch $@ $(VENV)/.core $(VENV)/.llm
 
 $(VENV)/.lint: $(BIN)/python $(INPUTS)
