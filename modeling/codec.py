@@ -58,6 +58,19 @@ class CodecEncoder(EncodecModel):
         self.load_state_dict({name: weights[name] for name in self.state_dict()})
 
     @torch.no_grad()
+    def entries(self, size: int) -> Tensor:
+        """What each code stands for, (codebooks, codebook_size, size), for embeddings to start from: codes that sound
+        alike lie close together before anything is learned.
+
+        Entries are turned to the principal axes of their codebook, of which an embedding may hold fewer or more. The
+        first codebook has unit variance, and those behind it are as much softer as what they add to the sound.
+        """
+        centred = [layer.codebook.embed - layer.codebook.embed.mean(0) for layer in self.quantizer.layers]
+        turned = [entries @ torch.linalg.svd(entries, full_matrices=False).Vh[:size].T for entries in centred]
+        unit = centred[0].square().mean().sqrt().clamp_min(1e-8)
+        return nn.functional.pad(torch.stack(turned) / unit, (0, size - turned[0].shape[1]))
+
+    @torch.no_grad()
     def tokens(self, input_values: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Codes (batch, codebooks, frames) and their mask (batch, frames) of sound (batch, samples) and its mask.
 

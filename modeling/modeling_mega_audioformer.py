@@ -76,14 +76,18 @@ class MegaAudioFormerPreTrainedModel(MusicModel):
 
     @classmethod
     def from_codec(cls, source: str | PathLike, **options: Any) -> "MegaAudioFormerPreTrainedModel":
-        """A new model on a trained codec: an EncodecModel on the Hub or in a folder; the transformer is random.
+        """A new model on a trained codec: an EncodecModel on the Hub or in a folder. Embeddings of codes start as the
+        codec's own entries, the transformer is random.
 
         options: fields of MegaAudioFormerConfig. Raises ValueError where the codec lacks what `bandwidth_kbps` needs.
         """
         whole = EncodecModel.from_pretrained(source, dtype=torch.float32)
         codec_options = {"codec_config": whole.config, "sampling_rate": whole.config.sampling_rate}
         model = cls(cls.config_class(**{**codec_options, "codec_name": Path(source).name, **options}))
-        model.base_model.codec.take_over(whole)
+        base = model.base_model
+        base.codec.take_over(whole)
+        tables = base.embed_codes.weight.data.unflatten(0, (base.config.num_codebooks, -1))
+        tables[:, : base.mask_code] = base.codec.entries(base.config.code_embedding_size)
         return model
 
     @classmethod

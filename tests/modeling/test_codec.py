@@ -28,6 +28,25 @@ def test_codes_are_those_of_transformers_codec(bandwidth, books, normalize, tmp_
     assert len(codes[0, 0].unique()) > 20
 
 
+@pytest.mark.parametrize("size", [8, 16, 20])
+@torch.no_grad()
+def test_codes_are_embedded_at_first_as_what_they_stand_for(size, tmp_path):
+    codec = tiny_codec()
+    codec.save_pretrained(tmp_path)
+    model = Base.from_codec(tmp_path, bandwidth_kbps=12.0, **{**SIZES, "code_embedding_size": size})
+    tables = model.embed_codes.weight.unflatten(0, (16, 1026))
+    first = codec.quantizer.layers[0].codebook.embed
+    scale = (first - first.mean(0)).square().mean().sqrt()
+    for table, layer in zip(tables, codec.quantizer.layers, strict=False):
+        embedded, entries = (part[:50, None] - part[None, :50] for part in (scale * table, layer.codebook.embed))
+        near, far = embedded.norm(dim=-1), entries.norm(dim=-1)
+        if size < 16:  # the axes that are left out hold the smaller part
+            assert (near <= far * 1.0001).all()
+            assert near.square().sum() >= 0.5 * far.square().sum()
+        else:
+            assert torch.allclose(near, far, atol=1e-4 * far.max())
+
+
 @torch.no_grad()
 def test_a_higher_bit_rate_begins_with_the_codes_of_a_lower_one():
     sample, codec = torch.from_numpy(noise(1.0))[None, None], tiny_codec()
