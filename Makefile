@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 INPUTS := pyproject.toml constraints.txt
-# benchmarks that need a data set, a soundfont or an argument are run by hand
-BENCHMARKS := $(filter-out benchmarks/beatmeter_chunks.py benchmarks/front_ends.py benchmarks/gate_ablation.py benchmarks/mega_audioformer_scaling.py benchmarks/meter_baseline.py benchmarks/meter_heads.py benchmarks/reliability.py benchmarks/score_facts.py benchmarks/sonicverse_speed.py, $(wildcard benchmarks/*.py))
+# these run by themselves and in minutes; the others need a data set, a soundfont or an hour, and are run by hand
+BENCHMARKS := $(addprefix benchmarks/,cold_start.py features.py routing.py)
 export AUDIO
 unexport PYTHONPATH PYTHONHOME
 
