@@ -63,7 +63,7 @@ class BeatMeterConfig(MusicConfig):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}")
         for name, least, most in (("lag_octaves", 1, 16), ("lags_per_octave", 1, 1_000), ("min_lag_seconds", 0.001, 60),
-                                  ("chunk_seconds", 0.1, 3_600)):  # fmt: skip
+                                  ("chunk_seconds", 0.01, 3_600)):  # fmt: skip
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed are {least} to {most:,}")
         for name in ("thresholds", "pos_weight"):

@@ -198,7 +198,8 @@ def test_a_recording_is_made_and_heard(visit, site):
     page.click("#recording button[aria-label='Record audio']")
     page.click("#recording button.record-button")
     page.wait_for_timeout(2500)
-    page.click("#recording button.stop-button")
+    with page.expect_response(lambda response: "/upload" in response.url, timeout=TIMEOUT_MS):
+        page.click("#recording button.stop-button")
     expect(page.locator("#recording .record-button")).to_have_count(0, timeout=TIMEOUT_MS)  # the upload is there
     page.click("#listen")
     wait_for_the_whole(page)

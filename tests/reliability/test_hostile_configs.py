@@ -130,7 +130,7 @@ OWN = [
     ("beatmeter", {"backbone_config": "evil"}, r"backbone_config"),
     ("beatmeter", {"head_hidden_size": 10**9}, r"head_hidden_size is 1000000000; allowed are 1 to 1,000,000"),
     ("beatmeter", {"lags_per_octave": 10**9}, r"lags_per_octave is 1000000000; allowed are 1 to 1,000"),
-    ("beatmeter", {"chunk_seconds": NAN}, r"chunk_seconds is nan; allowed are 0\.1 to 3,600"),
+    ("beatmeter", {"chunk_seconds": NAN}, r"chunk_seconds is nan; allowed are 0\.01 to 3,600"),
     ("beatmeter", {"thresholds": [NAN] * 6}, r"thresholds is \[nan, .*; it must be None, or 6 numbers above 0"),
     ("mathrock_affect", {"wavlm_config__hidden_size": 0}, r"hidden_size is 0; allowed are 1 to .* \(wavlm_config"),
     ("mathrock_affect", {"projection_size": -1}, r"projection_size is -1; allowed are 0 to 1,000,000"),
