@@ -9,7 +9,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -74,23 +74,33 @@ def export(
     refuse_a_folder_of_others(out)
     repo_id = repo_id or default_repo_id(source)
     check_repo_id(repo_id)
+    with put_in_place(out) as folder:
+        if (source / SUMS).is_file():
+            say("taking the exported folder as it is")
+            copy_export(source, folder, repo_id)
+        else:
+            fill(source, folder, repo_id, say, short)
+        say("checking what would be published")
+        check(folder, source)
+    return out
+
+
+@contextmanager
+def put_in_place(out: Path) -> Iterator[Path]:
+    """Where to write a folder: it takes the place of `out` once it is whole, and leaves nothing where it fails.
+
+    Raises PublishError where the disk refuses.
+    """
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as place:
             folder = Path(place, out.name)
-            if (source / SUMS).is_file():
-                say("taking the exported folder as it is")
-                copy_export(source, folder, repo_id)
-            else:
-                fill(source, folder, repo_id, say, short)
-            say("checking what would be published")
-            check(folder, source)
+            yield folder
             if out.exists():
                 shutil.rmtree(out)
             folder.rename(out)
     except OSError as error:
         raise PublishError(f"{out} cannot be written: {error}") from None
-    return out
 
 
 def fill(source: Path, folder: Path, repo_id: str, say: Say, short: bool) -> None:

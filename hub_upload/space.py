@@ -27,6 +27,7 @@ from linernotes.hub_upload.export import (
     entry_modules,
     fits,
     published_names,
+    put_in_place,
     refuse_a_folder_of_others,
     refuse_what_is_no_model,
     siblings,
@@ -77,24 +78,16 @@ def export_space(
             f"two folders are called {doubled[0]!r}, and the Space names a model by its folder: rename one"
         )
     refuse_a_folder_of_others(out)
-    try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}-") as place:
-            space = Path(place, out.name)
-            say("copying the page and its code")
-            _copy_code(folders, space, package, modeling)
-            for name, folder in zip(names, folders, strict=True):
-                say(f"copying {name}")
-                _copy_model(folder, space / PACKAGE / "models" / name)
-            _write_texts(space, names, single)
-            say("checking what would be published")
-            refuse_private(space, [str(folder.resolve()) for folder in folders])
-            write_sums(space)
-            if out.exists():
-                shutil.rmtree(out)
-            space.rename(out)
-    except OSError as error:
-        raise PublishError(f"{out} cannot be written: {error}") from None
+    with put_in_place(out) as space:
+        say("copying the page and its code")
+        _copy_code(folders, space, package, modeling)
+        for name, folder in zip(names, folders, strict=True):
+            say(f"copying {name}")
+            _copy_model(folder, space / PACKAGE / "models" / name)
+        _write_texts(space, names, single)
+        say("checking what would be published")
+        refuse_private(space, [str(folder.resolve()) for folder in folders])
+        write_sums(space)
     return out
 
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from linernotes.terminal import complain, from_extra, hush, refusing, stoppable
+from linernotes.demo import Limits
+from linernotes.terminal import complain, from_extra, hush, names_in, refusing, stoppable
 
 
 def demo(
@@ -21,23 +22,21 @@ def demo(
     ] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="By default the first that is free from 7860 on.")] = None,
     device: Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")] = None,
-    max_seconds: Annotated[float, typer.Option(min=1, help="Longer recordings are refused.")] = 900.0,
-    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Larger files are refused.")] = 50.0,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Longer recordings are refused.")] = Limits().max_seconds,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="Larger files are refused.")] = Limits().max_megabytes,
 ) -> None:
     """Open a web page that hears what visitors drop or record; prints its address. Nothing leaves the machine."""
     if model is not None and models is not None:
         complain("--model is for a page about one model, --models for the page of all: leave one of them out")
         raise typer.Exit(2)
-    serve, limits = from_extra("demo", "demo.app", "serve"), from_extra("demo", "demo.app", "Limits")
+    serve = from_extra("demo", "demo.app", "serve")
     hush()
-    named = [model] if model is not None else None
-    if models is not None:
-        named = [name.strip() for name in models.split(",") if name.strip()]
+    named = names_in(models) if model is None else [model]
     with stoppable("nothing that visitors brought is kept"), refusing(ValueError, OSError):
         serve(
             named,
             single=model is not None,
-            limits=limits(max_seconds, max_megabytes),
+            limits=Limits(max_seconds, max_megabytes),
             device=device,
             host=host,
             port=port,

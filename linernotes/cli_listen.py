@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import linernotes
-from linernotes.terminal import complain, console, from_extra, hush, progress, refusing, stoppable, tell
+from linernotes.terminal import complain, console, from_extra, hush, names_in, progress, refusing, stoppable, tell
 
 if TYPE_CHECKING:
     from linernotes.listening import Listener
@@ -37,7 +37,7 @@ def listen(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no page and no progress, only errors.")] = False,
 ) -> None:
     """Say on one page what all models hear. `linernotes SONG...` is the same; with --out, of a whole folder."""
-    named = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
+    named = names_in(models)
     if out is not None:
         _refuse_beside_out(songs, as_json, html, timeline)
         bulk = {"batch_size": batch_size, "workers": workers, "device": device, "write_tags": write_tags}

@@ -42,6 +42,11 @@ def complain(message: str) -> None:
     typer.echo(f"linernotes: {printable(message, sys.stderr.encoding or 'ascii')}", err=True)
 
 
+def names_in(listed: str | None) -> list[str] | None:
+    """The names of a comma-separated option; None where it is not given."""
+    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
+
+
 def tell(path: str | os.PathLike[str]) -> None:
     """The path of what was written: its very bytes for a program that reads them, escaped on a terminal."""
     if sys.stdout.isatty():

@@ -14,21 +14,20 @@ from inspect import signature
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from markupsafe import escape
 from starlette.middleware import Middleware
 
 import linernotes
+from linernotes.demo import Limits
 from linernotes.demo.hearing import complaint, views
 from linernotes.demo.uploads import FORGOTTEN_AFTER_SECONDS, Guard, Uploads
 from linernotes.listening import Listener
 from linernotes.report.html import html_style
 
 EXAMPLE = Path(linernotes.__file__).parent / "assets" / "morning_mood.ogg"
-MAX_SECONDS = 900.0
-MAX_MEGABYTES = 50.0
 MAX_WAITING = 20  # visitors; more are told to come back
 SWEEP_SECONDS = (600, round(FORGOTTEN_AFTER_SECONDS))  # how often, and from what age uploads are swept away
 PLAYER = '<div id="linernotes-player" hidden><audio controls preload="auto"></audio></div>'
@@ -54,13 +53,6 @@ ALONE = {
     "share": False, "inbrowser": False, "ssr_mode": False, "pwa": False, "mcp_server": False, "run_history": False,
     "enable_monitoring": False, "footer_links": [],
 }  # fmt: skip
-
-
-class Limits(NamedTuple):
-    """What a visitor may bring."""
-
-    max_seconds: float = MAX_SECONDS
-    max_megabytes: float = MAX_MEGABYTES
 
 
 @contextmanager

@@ -285,7 +285,8 @@ def test_a_missing_soundfont_names_its_package(tmp_path):
 def test_every_recipe_of_the_repository_can_be_followed(path):
     recipe = load_recipe(path)
     assert recipe.name == path.stem
-    assert {"test"} <= set(recipe.clips) <= {"train", "validation", "test"}
+    for_tests_alone = path.stem == "grooves"
+    assert set(recipe.clips) == ({"test"} if for_tests_alone else {"train", "validation", "test"})
     assert json.dumps(recipe.parts)
 
 
