@@ -312,13 +312,20 @@ def _show_picture(family: str) -> Callable[[str, dict[str, Any]], None]:
 
 
 def _measured(facts: dict[str, Any]) -> str:
-    """The accuracy of each evaluation in metrics.json, or of its heads, with its interval where there is one."""
+    """The accuracy of each evaluation in metrics.json, or of its heads by the rows' origins, with its interval where
+    there is one."""
     shown = []
     for evaluation, result in facts["results"].items():
-        heads = {name: part for name, part in result.items() if isinstance(part, dict) and "accuracy" in part}
-        sources = f" on {', '.join(result['sources'])}" if "sources" in result else ""
-        for head, part in {"": result}.items() if "accuracy" in result else heads.items():
-            accuracy, name = part["accuracy"], " ".join(filter(None, (evaluation, head))).replace("_", " ")
+        parts = {f" on {', '.join(result['sources'])}" if "sources" in result else "": result}
+        if "accuracy" not in result:
+            heads = {name: part for name, part in result.items() if isinstance(part, dict) and "accuracy" in part}
+            parts = {
+                f" {head}" + (f" on {origin}" if origin else ""): told
+                for head, part in heads.items()
+                for origin, told in part.get("by_origin", {"": part}).items()
+            }
+        for about, part in parts.items():
+            accuracy, name = part["accuracy"], f"{evaluation}{about}".replace("_", " ")
             interval = f" ({accuracy['low']:.3f}-{accuracy['high']:.3f})" if accuracy["low"] is not None else ""
-            shown.append(f"{name}{sources}: accuracy {accuracy['value']:.3f}{interval}, n = {part['n']}")
+            shown.append(f"{name}: accuracy {accuracy['value']:.3f}{interval}, n = {part['n']}")
     return "\n".join(shown) or "not yet"

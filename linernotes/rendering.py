@@ -94,7 +94,9 @@ def affect(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     yield Text.assemble("Emotions  : ", (f"{emotions}{uncertain}", "bold"))
     for task in ("vibe", "intensity", "tempo"):
         choice = answer[task]
-        yield Text.assemble(f"{task.capitalize():<9} : ", (f"{choice['label']} ({choice['confidence']:.0%})", "bold"))
+        doubt = ", uncertain" if choice["uncertain"] else ""
+        verdict = f"{choice['label']} ({choice['confidence']:.0%}{doubt})"
+        yield Text.assemble(f"{task.capitalize():<9} : ", (verdict, "bold"))
     yield Text(marks.rule * RULE_WIDTH, "dim")
     likeliest = sorted(answer["emotions"].items(), key=lambda item: -item[1])[:LIKELIEST]
     yield Text(f"Emotion probabilities (each for itself, the first {LIKELIEST}):")

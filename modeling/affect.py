@@ -38,6 +38,8 @@ def complaints(config: Any) -> Iterator[str]:
         weights = getattr(config, f"{task}_class_weights")
         if len(set(labels)) != len(labels) or len(labels) < 2:
             yield f"{task}_labels are {labels}; they must be two or more, each another"
+        if not 0 <= (least := getattr(config, f"{task}_abstain_below")) <= 1:
+            yield f"{task}_abstain_below is {least}; it must be from 0 to 1"
         if not are_numbers([temperature], 1):
             yield f"{task}_temperature is {temperature}; it must be finite and above 0 (1.0 changes nothing)"
         if weights is not None and not are_numbers(weights, len(labels)):

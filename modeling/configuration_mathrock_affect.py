@@ -19,6 +19,7 @@ class MathRockAffectConfig(MusicConfig):
         mel_*: of CLAP's log-mel at `sampling_rate`: samples, samples, Hz, Hz.
         original_pooling: as published: a shorter recording is filled up with silence, which counts in the mean.
         temperature, *_temperature: of the emotions and the three other heads; thresholds: per emotion (None: 0.5).
+        abstain_below, *_abstain_below: the probability of the leading label below which each answer is `uncertain`.
         focal_gamma, label_smoothing: of the loss of the emotions. *_class_weights: of the three others (None: 1).
         task_weights: emotions, vibe, intensity, tempo. uncertainty_weighting: whether, besides, weights are learned.
     """
@@ -56,6 +57,9 @@ class MathRockAffectConfig(MusicConfig):
     vibe_temperature: float = 1.0
     intensity_temperature: float = 1.0
     tempo_temperature: float = 1.0
+    vibe_abstain_below: float = 0.0
+    intensity_abstain_below: float = 0.0
+    tempo_abstain_below: float = 0.0
     thresholds: list | tuple | None = None
     focal_gamma: float = 2.0
     label_smoothing: float = 0.1

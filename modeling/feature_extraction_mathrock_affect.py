@@ -1,7 +1,7 @@
 """What the two ears of Neural Math Rock hear of one recording: its waveform for a WavLM, its log-mel for a CLAP.
 
 The log-mel is that of transformers' ClapFeatureExtractor with `truncation="rand_trunc"`, the form in which the CLAP
-without fusion learned. What that one cuts from a longer clip at random is an error here: `predict` cuts windows.
+without fusion learned. Of a longer clip that one takes a place at random; here it is the first window, for both ears.
 Shapes: clips (samples,) at 48 kHz; input_values (batch, samples at 16 kHz); input_features (batch, 1, frames, mels).
 """
 
@@ -71,21 +71,16 @@ class MathRockAffectFeatureExtractor(SequenceFeatureExtractor):
     ) -> BatchFeature:
         """Both inputs of one clip (samples,), or of several: (batch, samples), or a list of clips of any lengths.
 
-        Clips are mono floats of full scale 1 at the extractor's own rate, which `sampling_rate` must state, and no
-        longer than a window; else it is a ValueError. Other keywords, as pipelines pass them, change nothing.
+        Clips are mono floats of full scale 1 at the extractor's own rate, which `sampling_rate` must state; else it is
+        a ValueError. Of a longer clip the first window is heard; the model's `predict` hears all of it. Other
+        keywords, as pipelines pass them, change nothing.
         """
         if sampling_rate != self.sampling_rate:
             raise ValueError(
                 f"sampling_rate is {sampling_rate}, but this extractor hears {self.sampling_rate} Hz: resample the "
                 "audio first and state the rate, or let the model's predict do it"
             )
-        clips = [clip.numpy() for clip in as_clips(raw_audio)]
-        for index, clip in enumerate(clips):
-            if len(clip) > self.window_samples:
-                raise ValueError(
-                    f"clip {index} has {len(clip)} samples, {len(clip) / sampling_rate:.2f} s; {self.window_seconds:g} "
-                    "s are heard at once: cut it, or use the model's predict, which hears all of it"
-                )
+        clips = [clip.numpy()[: self.window_samples] for clip in as_clips(raw_audio)]
         inputs = self._waveforms(clips)
         inputs["input_features"] = self._log_mel(clips)
         return BatchFeature(inputs, tensor_type=return_tensors)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +81,6 @@ class BeatMeterForMeterClassification(MusicModel):
     """Meters of a recording: probabilities for 3, 4, 5, 7, 9 and 11 beats, independent of each other."""
 
     config_class = BeatMeterConfig
-    of_silence: ClassVar[dict[str, Any]] = {"meters": [], "polyrhythm": False, "uncertain": True}
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -246,6 +245,9 @@ class BeatMeterForMeterClassification(MusicModel):
             "uncertain": not meters or not first >= self.config.abstain_below,
             "probabilities": probabilities,
         }
+
+    def of_silence(self, answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"meters": [], "polyrhythm": False, "uncertain": True}
 
     # What the answer rests on
 

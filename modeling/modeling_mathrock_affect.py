@@ -9,7 +9,7 @@ Shapes: waveform (batch, samples) at 16 kHz; log-mel (batch, 1, frames, mels) of
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +61,6 @@ class MathRockForAffect(MusicModel):
     """28 emotions, 4 vibes, 3 intensities and 3 tempi of a recording."""
 
     config_class = MathRockAffectConfig
-    of_silence: ClassVar[dict[str, Any]] = {"predicted_emotions": [], "uncertain": True}
     supports_gradient_checkpointing = True
     _no_split_modules = [  # noqa: RUF012
         "WavLMEncoderLayer", "WavLMEncoderLayerStableLayerNorm", "ClapAudioStage", "XLMRobertaLayer",
@@ -248,7 +247,7 @@ class MathRockForAffect(MusicModel):
             return self._predict(audio, **options)
         sources = list(audio) if isinstance(audio, (list, tuple)) else [audio]
         texts = [lyrics] if isinstance(lyrics, str) else list(lyrics)
-        if len(texts) != len(sources) or not all(isinstance(text, (str, type(None))) for text in texts):
+        if len(texts) != len(sources):
             raise ValueError(f"got lyrics of {len(texts)} for {len(sources)} recordings; give each a str, or None")
         self._refuse_random_weights()
         with self._listening():
@@ -257,6 +256,8 @@ class MathRockForAffect(MusicModel):
 
     def _told(self, path: str | None, text: str | None) -> Hearing:
         """A recording of which nothing is heard yet, with its lyrics, (1, hidden_size), where they can be read."""
+        if not isinstance(text, (str, type(None))):
+            raise ValueError(f"lyrics are {type(text).__name__}; give each recording a str, or None")
         if text is None:
             return Hearing(path)
         if self.config.text_config is None:
@@ -295,33 +296,45 @@ class MathRockForAffect(MusicModel):
         for task in CHOICES:
             shares = rounded(getattr(self.config, f"{task}_labels"), reading[task])
             label = max(shares, key=shares.get)
-            answer[task] = {"label": label, "confidence": shares[label], "probabilities": shares}
-        uncertain = not max(emotions.values()) >= self.config.abstain_below
+            unsure = not shares[label] >= getattr(self.config, f"{task}_abstain_below")
+            answer[task] = {"label": label, "confidence": shares[label], "uncertain": unsure, "probabilities": shares}
+        uncertain = not there or not max(emotions.values()) >= self.config.abstain_below
         return {**answer, "uncertain": uncertain, "emotions": emotions}
+
+    def of_silence(self, answer: dict[str, Any]) -> dict[str, Any]:
+        choices = {task: answer[task] | {"uncertain": True} for task in CHOICES}
+        return answer | choices | {"predicted_emotions": [], "uncertain": True}
 
     # What the answer rests on
 
-    def explain(self, audio: Any, *, sampling_rate: int | None = None) -> dict[str, Any]:
+    def explain(self, audio: Any, *, lyrics: str | None = None, sampling_rate: int | None = None) -> dict[str, Any]:
         """The answer with what it rests on: `windows`, in each for the leading label of each task what each tower
         carries: `fall`, how much its logit falls when the tower says nothing (its projection is 0), and
         `gradient_x_input`, summed over the projection. One recording; raises AudioError.
+
+        `lyrics` as in `predict`: the answer then rests on them too, and the towers are weighed with them.
         """
-        hearing, windows = Hearing(describe(audio)), []
+        windows = []
+        with self._listening():
+            hearing = self._told(describe(audio), lyrics)
         with self._listening(gradients=True):
+            words = None
+            if hearing.words is not None:  # copied: tensors of inference mode know no gradient
+                words = hearing.words.clone()[None], torch.ones(1, dtype=torch.bool, device=self.device)
             for window in self._split(audio, sampling_rate):
                 with torch.no_grad():
                     towers = self.project(*self.listen(**self._inputs([window.samples])))
-                    hearing.add(window, unbatch(self.readings(self.judge(*towers)))[0])
+                    hearing.add(window, unbatch(self.readings(self.judge(*towers, words)))[0])
                 span = {"start_seconds": round(window.start_seconds, 3), "end_seconds": round(window.end_seconds, 3)}
-                windows.append({**span, **self._carried(*towers)})
+                windows.append({**span, **self._carried(*towers, words)})
         return {**self._answer(hearing, timeline=False), "windows": windows}
 
-    def _carried(self, speech: Tensor, timbre: Tensor) -> dict[str, Any]:
+    def _carried(self, speech: Tensor, timbre: Tensor, words: tuple[Tensor, Tensor] | None) -> dict[str, Any]:
         """For each task its leading label, and what each tower's projection (1, projection_size) adds to its logit."""
         towers = {"wavlm": speech.detach().requires_grad_(), "clap": timbre.detach().requires_grad_()}
-        output = self.judge(*towers.values())
+        output = self.judge(*towers.values(), words)
         with torch.no_grad():
-            without = {"wavlm": self.judge(0 * speech, timbre), "clap": self.judge(speech, 0 * timbre)}
+            without = {"wavlm": self.judge(0 * speech, timbre, words), "clap": self.judge(speech, 0 * timbre, words)}
         found = {}
         for task in TASKS:
             labels = self.config.labels if task == "emotion" else getattr(self.config, f"{task}_labels")

@@ -159,7 +159,6 @@ class MusicModel(PreTrainedModel):
     """A published model: loads by `AutoModel.from_pretrained(repo, trust_remote_code=True)`, answers by `predict`."""
 
     config_class = MusicConfig
-    of_silence: ClassVar[dict[str, Any]] = {"uncertain": True}  # what is said of it, whatever was computed
     base_model_prefix = ""
     main_input_name = "input_values"
     auto_classes: ClassVar[tuple[str, ...]] = ("AutoModel", "AutoModelForAudioClassification")
@@ -184,6 +183,10 @@ class MusicModel(PreTrainedModel):
     def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
         """One recording's (or window's) averaged readings, without the batch axis, as the family's answer."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its readings mean")
+
+    def of_silence(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """An answer to silence: whatever was computed, nothing is sure of it."""
+        return answer | {"uncertain": True}
 
     # Saving and loading
 
@@ -342,7 +345,7 @@ class MusicModel(PreTrainedModel):
         warnings = list(hearing.warnings)
         if hearing.silent:
             warnings.append("the recording is silent: the answer says nothing about music")
-            answer |= self.of_silence
+            answer = self.of_silence(answer)
         if hearing.duration_seconds < self.config.short_seconds:
             warnings.append(
                 f"only {hearing.duration_seconds:.1f} s were there to hear; "
@@ -359,5 +362,5 @@ class MusicModel(PreTrainedModel):
         parts = []
         for (start, end), reading, silence in zip(hearing.spans, hearing.readings, hearing.silences, strict=True):
             part = {"start_seconds": round(start, 3), "end_seconds": round(end, 3), **self.decode(reading)}
-            parts.append(part | self.of_silence if silence else part)
+            parts.append(self.of_silence(part) if silence else part)
         return parts

@@ -173,7 +173,8 @@ def joint_report(path: str | None, heard: Sequence[Heard], *, decoding_seconds: 
 
 
 def _answers(answered: Iterable[Heard]) -> dict[str, dict]:
-    """By question the answer of the first model that has one; `uncertain` is its model's word on all that it said."""
+    """By question the answer of the first model that has one; `uncertain` is about it alone where the model has such a
+    word, else about all that the model said."""
     found: dict[str, dict] = {}
     for each in answered:
         said = {"model": each.answer["model"], "uncertain": each.answer["uncertain"]}
@@ -219,7 +220,8 @@ def _tracks(answered: Iterable[Heard]) -> dict[str, list[tuple[float, float, str
             for question, answer in said.items():
                 track = found.setdefault(question, [])
                 start = track[-1][1] if track else 0.0  # the last window overlaps the one before it
-                track.append((start, window["end_seconds"], answer["label"], bool(window.get("uncertain"))))
+                unsure = bool(answer.get("uncertain", window.get("uncertain")))
+                track.append((start, window["end_seconds"], answer["label"], unsure))
         tracks = found | tracks
     return {question: tracks[question] for question in FOLLOWED if question in tracks}
 

@@ -37,6 +37,8 @@ from linernotes.training.rows import BASELINE
 COLUMNS = ("labels", "emotions", *CHOICES, "tags", "group", "clip", "source", "origin")
 BRIEF = ("n", "n_groups", "accuracy", "macro_f1", "balanced_accuracy")
 UNKNOWN = -100
+# Of 28 emotions that mix the leading one is seldom beyond doubt: it counts as sure where it is right as often as not.
+SURE_OF_EMOTIONS = 0.5
 # Which emotion is compared with which of the tags that nothing was learned from.
 COMPARED = dict(zip(TAGS_KEPT_APART, ("joy", "sadness"), strict=True))
 
@@ -116,7 +118,10 @@ def calibrate(model: MusicModel, answer: dict[str, Any]) -> None:
     for task in CHOICES:
         if known[task].any():
             logits, stated = np.array(answer[f"{task}_logits"])[known[task]], indices(answer, task, config)
-            setattr(config, f"{task}_temperature", round(fit_temperature(logits, stated), 4))
+            temperature = round(fit_temperature(logits, stated), 4)
+            setattr(config, f"{task}_temperature", temperature)
+            least = choose_abstain_threshold(softmax(logits / temperature, axis=1), stated)
+            setattr(config, f"{task}_abstain_below", round(least, 4))
     if not known["emotion"].any():
         return
     logits, truths = np.array(answer["emotion_logits"])[known["emotion"]], truths[known["emotion"]]
@@ -128,7 +133,7 @@ def calibrate(model: MusicModel, answer: dict[str, Any]) -> None:
     config.thresholds = [round(threshold, 4) or 1e-4 for threshold in best_thresholds(probabilities, truths)]
     top = probabilities.argmax(1)
     right = np.where(truths[np.arange(len(top)), top], top, truths.argmax(1))
-    config.abstain_below = round(choose_abstain_threshold(probabilities, right), 4)
+    config.abstain_below = round(choose_abstain_threshold(probabilities, right, SURE_OF_EMOTIONS), 4)
 
 
 def indices(answer: dict[str, Any], task: str, config: Any) -> np.ndarray:

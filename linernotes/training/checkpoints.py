@@ -1,4 +1,4 @@
-"""Checkpoints of a run: which are whole, and those of a model that is partly frozen, which hold what it learned."""
+"""Checkpoints of a run: which are whole, and those that hold what a model learned, besides or in place of a folder."""
 
 import json
 import shutil
@@ -7,15 +7,21 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-LEARNED = "learned.safetensors"  # in a checkpoint: all weights but the frozen ones
+LEARNED = "learned.safetensors"  # in a checkpoint: all weights but the frozen ones, and those of learning alone
 
 
 def frozen_weights(model: torch.nn.Module) -> set[str]:
     return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
 
 
+def without_what_learning_needs(model: torch.nn.Module) -> torch.nn.Module:
+    """The model as it is published: one that has parts for learning alone has a method `published` that says so."""
+    return model.published() if hasattr(model, "published") else model
+
+
 def load_learned(model: torch.nn.Module, checkpoint: Path) -> bool:
-    """Whether the checkpoint is one of a model that is partly frozen; if so its weights are loaded.
+    """Whether the checkpoint is of a model that is partly frozen or learned beside what it publishes; if so its weights
+    are loaded.
 
     Raises ValueError where they are not those that the model learns.
     """

@@ -25,7 +25,13 @@ from safetensors.torch import save_file
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from linernotes.corpora.splits import grouped_folds
-from linernotes.training.checkpoints import LEARNED, frozen_weights, last_whole_checkpoint, load_learned
+from linernotes.training.checkpoints import (
+    LEARNED,
+    frozen_weights,
+    last_whole_checkpoint,
+    load_learned,
+    without_what_learning_needs,
+)
 from linernotes.training.config import ConfigError, Experiment, TrainingOptions, load_experiment
 from linernotes.training.rows import BASELINE
 from linernotes.training.sampling import WeightedSampler
@@ -36,7 +42,8 @@ SHOWN = ("loss", "eval_loss", "eval_accuracy")  # on a terminal, while training
 class MusicTrainer(Trainer):
     """transformers' Trainer with the family's way of drawing rows, of varying batches, and its learning rates.
 
-    Where weights are frozen, a checkpoint holds the others alone: `create_model` brings the frozen ones again.
+    Where weights are frozen, a checkpoint holds the others alone: `create_model` brings the frozen ones again. Where
+    the model has weights for learning alone, a checkpoint is a whole Hub folder without them, and has them beside it.
     """
 
     def __init__(self, *, experiment: Experiment, rows: Dataset, **kwargs):
@@ -63,11 +70,13 @@ class MusicTrainer(Trainer):
         return self.optimizer
 
     def _save(self, output_dir=None, state_dict=None):
-        frozen = frozen_weights(self.model)
-        if not frozen:
+        frozen, plain = frozen_weights(self.model), without_what_learning_needs(self.model)
+        if not frozen and plain is self.model:
             super()._save(output_dir, state_dict)
         elif self.args.should_save:
             Path(output_dir).mkdir(parents=True, exist_ok=True)
+            if not frozen:
+                plain.save_pretrained(output_dir)
             state = state_dict or self.model.state_dict()
             learned = {name: weight.contiguous() for name, weight in state.items() if name not in frozen}
             save_file(learned, Path(output_dir) / LEARNED)
@@ -125,7 +134,8 @@ def train(
         extra_data: folders that are learned from besides, for families whose data block has `extra_data`.
 
     Raises:
-        ConfigError: the experiment is not one. FileNotFoundError: a data set is in none of the folders.
+        ConfigError: the experiment is not one, or the run folder holds another or an unfinished one.
+        FileNotFoundError: a data set is in none of the folders.
     """
     transformers.utils.logging.disable_progress_bar()
     extra = [Path(folder).absolute() for folder in extra_data]
@@ -137,6 +147,8 @@ def train(
     run = Path(out or Path("runs") / experiment.name)
     run.mkdir(parents=True, exist_ok=True)
     remember(experiment, run, resume)
+    if not resume:
+        shutil.rmtree(run / "model", ignore_errors=True)  # of an earlier run, which is done anew
     started = time.monotonic()
     data = recipe.load_data(experiment, [Path(folder) for folder in data_dirs])
     crossed = cross_validate(experiment, data, run) if options.folds else None
@@ -153,7 +165,13 @@ def train(
 
 
 def remember(experiment: Experiment, run: Path, resume: bool) -> None:
-    """Writes down what is run; a run that is resumed must be the one that was begun."""
+    """Writes down what is run; a run that is resumed must be the one that was begun, and one that was stopped is not
+    begun anew by mistake."""
+    if not resume and not (run / "model").is_dir() and (checkpoint := last_whole_checkpoint(run)):
+        raise ConfigError(
+            f"{run} holds {checkpoint.name} of a run that was stopped; go on with --resume, name another folder with "
+            "--out, or remove this one"
+        )
     path, document = run / "experiment.json", json.dumps(experiment.as_dict(), indent=2)
     if resume and path.is_file() and path.read_text() != document:
         raise ConfigError(
@@ -203,7 +221,7 @@ def fit(
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     vars(model.config).pop("use_cache", None)  # the Trainer's word for language models, which no config here has
-    return model.eval()
+    return without_what_learning_needs(model).eval()
 
 
 def stage_records(losses: dict[str, list[float]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from elsewhere import predicted_elsewhere
 from published_mathrock import RATE, noise
+from sameness import alike
 from small_mathrock import LYRICS, four_heard, heads_of, inputs_of, make, make_reader
 
 import linernotes
@@ -81,13 +82,24 @@ def test_a_model_that_reads_no_lyrics_says_so_and_answers():
         model(**inputs_of(model, samples), input_ids=torch.ones(1, 3, dtype=torch.long))
 
 
+def test_what_the_answer_rests_on_is_weighed_with_the_lyrics():
+    model, samples = make_reader(), noise(3.0)
+    told = model.explain(samples, sampling_rate=RATE, lyrics=LYRICS)
+    plain = model.explain(samples, sampling_rate=RATE)
+    assert alike(told["emotions"], model.predict(samples, sampling_rate=RATE, lyrics=LYRICS)["emotions"])
+    assert alike(plain["emotions"], model.predict(samples, sampling_rate=RATE)["emotions"])
+    assert told["windows"][0]["tempo"]["wavlm"] != plain["windows"][0]["tempo"]["wavlm"]
+    deaf = make().explain(samples, sampling_rate=RATE, lyrics=LYRICS)
+    assert deaf["warnings"][0] == "lyrics were given, but this model reads none: the sound alone is heard"
+
+
 def test_lyrics_that_cannot_be_read_are_named():
     model, samples = make_reader(), noise(3.0)
     answer = model.predict(samples, sampling_rate=RATE, lyrics=" \n")
     assert answer["warnings"][0] == "the lyrics are empty: the sound alone is heard"
     with pytest.raises(ValueError, match="got lyrics of 1 for 2 recordings; give each a str, or None"):
         model.predict([samples, samples], sampling_rate=RATE, lyrics=LYRICS)
-    with pytest.raises(ValueError, match="give each a str, or None"):
+    with pytest.raises(ValueError, match="lyrics are int; give each recording a str, or None"):
         model.predict(samples, sampling_rate=RATE, lyrics=[7])
     model.tokenizer = None
     with pytest.raises(ValueError, match=r"reads lyrics, but its folder has no tokenizer: set model\.tokenizer"):

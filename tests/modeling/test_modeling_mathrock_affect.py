@@ -144,10 +144,22 @@ def test_the_answer_names_emotions_above_their_thresholds_and_one_of_each_other(
     assert answer["emotions"]["amusement"] == pytest.approx(0.65)
     assert answer["uncertain"] is True
     shares = pytest.approx({"aggressive": 0.1, "atmospheric": 0.2, "melancholic": 0.3, "technical": 0.4})
-    assert answer["vibe"] == {"label": "technical", "confidence": pytest.approx(0.4), "probabilities": shares}
+    vibe = {"label": "technical", "confidence": pytest.approx(0.4), "uncertain": False, "probabilities": shares}
+    assert answer["vibe"] == vibe
     assert (answer["intensity"]["label"], answer["tempo"]["label"]) == ("low", "moderate")
     model.config.abstain_below = 0.6
     assert model.decode(read | {"tempo": np.float32([0, 1, 0])})["uncertain"] is False
+
+
+def test_each_question_has_its_own_doubt():
+    model = make(thresholds=[0.5] * 28, vibe_abstain_below=0.5, tempo_abstain_below=0.5)
+    read = {"vibe": np.float32([0.1, 0.2, 0.3, 0.4]), "intensity": np.float32([0.5, 0.3, 0.2])}
+    read |= {"tempo": np.float32([0, 1, 0]), "emotion": np.full(28, 0.4, np.float32)}
+    answer = model.decode(read)
+    assert [answer[task]["uncertain"] for task in ("vibe", "intensity", "tempo")] == [True, False, False]
+    assert (answer["predicted_emotions"], answer["uncertain"]) == ([], True)  # none of them reaches its threshold
+    with pytest.raises(StrictDataclassError, match=r"vibe_abstain_below is 1\.5; it must be from 0 to 1"):
+        make(vibe_abstain_below=1.5)
 
 
 def test_every_window_of_a_long_recording_is_heard_and_the_answer_is_plain_json():
@@ -176,6 +188,7 @@ def test_a_recording_at_another_rate_is_resampled_for_each_ear():
 def test_silence_is_answered_with_doubt():
     answer = make().predict(np.zeros(RATE, np.float32), sampling_rate=RATE)
     assert (answer["predicted_emotions"], answer["uncertain"]) == ([], True)
+    assert all(answer[task]["uncertain"] for task in ("vibe", "intensity", "tempo"))
     assert "silent" in answer["warnings"][0]
     assert all(0 <= share <= 1 for share in answer["emotions"].values())
 

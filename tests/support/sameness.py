@@ -17,6 +17,12 @@ def differences(one: Any, other: Any, place: str = "") -> tuple[float, list[str]
     return max((largest for largest, _ in found), default=0.0), [text for _, texts in found for text in texts]
 
 
+def alike(one: Any, other: Any, most: float = 2e-6) -> bool:
+    """Whether nothing differs but the last digits of numbers, which depend on where in memory an array lies."""
+    largest, texts = differences(one, other)
+    return largest <= most and not texts
+
+
 def labels_of(answer: dict[str, Any]) -> dict[str, str]:
     """What an answer says in one word, by question: `predicted_genre`, or `vibe` with its label."""
     nested = {name: value["label"] for name, value in answer.items() if isinstance(value, dict) and "label" in value}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import logit
+from scipy.special import logit, softmax
 from scipy.stats import spearmanr
 
 from linernotes.modeling.affect import EMOTIONS, INTENSITIES, TEMPOS, VIBES
@@ -133,6 +133,13 @@ def test_temperatures_are_found_again(scale):
         assert getattr(model.config, f"{task}_temperature") == pytest.approx(scale, rel=0.25)
     assert model.config.temperature == pytest.approx(scale, rel=0.1)
     assert len(model.config.thresholds) == 28
+    for task, names in CLASSES.items():  # what is left of each is right in nine of ten
+        logits, least = np.array(made[f"{task}_logits"]), getattr(model.config, f"{task}_abstain_below")
+        said = softmax(logits / getattr(model.config, f"{task}_temperature"), axis=1)
+        kept = said.max(1) >= least
+        right = said.argmax(1) == [names.index(label) for label in made[task]]
+        assert right.mean() < 0.9 <= right[kept].mean()
+    assert model.config.abstain_below == 0.0  # the likeliest of 28 is nearly always right here
 
 
 def test_agreement_is_rank_correlation_with_tags_kept_apart():

@@ -10,11 +10,13 @@ import soundfile
 import torch
 from killing import train_and_kill
 from published_mathrock import TINY_CLAP, TINY_WAVLM
+from safetensors.torch import load_file
 
+import linernotes
 from linernotes.corpora.affect_rows import ROW
 from linernotes.modeling.affect import CHOICES, EMOTIONS
 from linernotes.modeling.modeling_mathrock_affect import MathRockForAffect
-from linernotes.training.checkpoints import frozen_weights
+from linernotes.training.checkpoints import LEARNED, frozen_weights, last_whole_checkpoint
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.constant_q import constant_q_filters
 from linernotes.training.evaluate import evaluate_folder
@@ -165,6 +167,8 @@ def test_a_long_first_convolution_is_a_filter_bank_that_stays(config, data):
         ("model.wavlm_name=microsoft/wavlm-base", r"give model\.wavlm_name \(pretrained\) or model\.wavlm_config"),
         ("model.clap_config=null", r"give model\.clap_name \(pretrained\) or model\.clap_config \(new\), one of them"),
         ("model.labels=[joy]", r"model\.labels must be left out: the rules have the 28 emotions"),
+        ("model.text_config={vocab_size: 9}", r"model\.text_config is set, but no set here has lyrics.*leave it out"),
+        ("model.text_name=xlm-roberta-base", r"model\.text_name is set, but no set here has lyrics"),
         ("data.corpora=null", "the data block names nothing to learn from; set corpora or neural_mathrock"),
         ("training.folds=3", "training.folds must be 0"),
         ("data.recordings_share=1.5", "recordings_share is 1.5; it is a share of 1"),
@@ -248,6 +252,16 @@ def test_the_result_is_a_calibrated_folder(trained, metrics):
 
 
 @pytest.mark.slow
+def test_a_checkpoint_is_a_whole_folder_without_what_learning_alone_needs(trained):
+    checkpoint = last_whole_checkpoint(trained.parent)
+    model = linernotes.load(checkpoint)
+    assert type(model) is MathRockForAffect
+    assert model.missing_keys == ()
+    assert any(name.startswith("writing_head") for name in load_file(checkpoint / LEARNED))
+    facts = json.loads((trained / "training.json").read_text())
+    assert facts["parameters"] == sum(each.numel() for each in model.parameters())
+
+
 def test_a_killed_run_resumes_to_the_same_weights(config, data_dir, tmp_path):
     unbroken = train(config, [data_dir], ["training.epochs=3"], tmp_path / "unbroken")
     train_and_kill(config, data_dir, ["training.epochs=3"], tmp_path / "killed")

@@ -15,6 +15,7 @@ from tampering import CANARY, Hostile
 
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
 from linernotes.training.checkpoints import last_whole_checkpoint
+from linernotes.training.config import ConfigError
 from linernotes.training.evaluate import evaluate_folder, stages_before
 from linernotes.training.publish import publish
 from linernotes.training.train import train
@@ -118,6 +119,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data_dir, 
     runs = [train(config, [data_dir], [f"training.seed={seed}"], tmp_path / str(i)) for i, seed in enumerate((0, 0, 1))]
     first, second, other = ((run / "model.safetensors").read_bytes() for run in runs)
     assert first == second != other
+
+
+def test_a_run_that_was_stopped_is_not_begun_anew_by_mistake(data_dir, config, tmp_path):
+    finished = train(config, [data_dir], out=tmp_path / "run")
+    train(config, [data_dir], out=tmp_path / "run")  # what is finished may be done again
+    shutil.rmtree(finished)
+    with pytest.raises(ConfigError, match=r"run holds checkpoint-\d+ of a run that was stopped; go on with --resume"):
+        train(config, [data_dir], out=tmp_path / "run")
+    assert train(config, [data_dir], out=tmp_path / "run", resume=True) == finished
 
 
 def test_a_checkpoint_that_was_cut_is_passed_over(tmp_path):

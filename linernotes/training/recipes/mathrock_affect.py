@@ -41,14 +41,14 @@ from linernotes.training.plain_affect import beat_tracker_answers, log_mel_answe
 from linernotes.training.rows import Data, find_folder, licences_of, no_pretraining, save_model, unchanged_batches
 from linernotes.training.tagger import with_answers
 from linernotes.training.tempo_filters import hears_tempi, start_as_tempo_filters
-from linernotes.training.written import MathRockWithWriting, with_writing
+from linernotes.training.written import with_writing
 
 LABEL_NAMES = ("labels", *(f"{task}_labels" for task in CHOICES))
 EPOCH_METRICS = ("map", *(f"{task}_macro_f1" for task in CHOICES), "mean_score")
 WRITTEN = len(numbers_of(Writing(60.0)))
 TOWERS = ("wavlm", "clap")
 
-measure_epoch, batch_maker, pretrain = answers.measure_epoch, unchanged_batches, no_pretraining
+measure_epoch, batch_maker, pretrain, save = answers.measure_epoch, unchanged_batches, no_pretraining, save_model
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,11 @@ def check(experiment: Any) -> None:
             raise ValueError(f"give model.{tower}_name (pretrained) or model.{tower}_config (new), one of them")
     if bool(model.get("wavlm_name")) != bool(model.get("clap_name")):
         raise ValueError("one tower is pretrained and one is new; name both, or describe both")
+    if told := sorted({"text_config", "text_name"} & {name for name, value in model.items() if value}):
+        raise ValueError(
+            f"model.{told[0]} is set, but no set here has lyrics, and a branch that learned nothing would change every "
+            "answer that is given any: leave it out, and teach it from Python (docs/mathrock.md)"
+        )
     if model.get("labels", list(EMOTIONS)) != list(EMOTIONS):
         raise ValueError("model.labels must be left out: the rules have the 28 emotions of GoEmotions")
     Config(**fields_of(experiment))
@@ -318,11 +323,6 @@ def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run:
     """Calibrates on the validation rows."""
     if data.validation is not None:
         answers.calibrate(model, answers.answer_rows(model, data.validation, experiment))
-
-
-def save(model: Model, folder: Path, experiment: Any) -> None:
-    """What is published: nothing of what only learning needed."""
-    save_model(model.published() if isinstance(model, MathRockWithWriting) else model, folder, experiment)
 
 
 # Beside the model
