@@ -16,12 +16,13 @@ from typing import Any
 import datasets
 import numpy as np
 import soundfile
+import soxr
 import torch
 from datasets import Dataset, Features, List, Value
 from transformers import EncodecConfig, EncodecModel
 
 from linernotes.corpora.manifest import read_excerpt
-from linernotes.corpora.score.effects import BandLimit, Chain, Codec, Gain, Noise
+from linernotes.corpora.score.effects import BandLimit, Chain, Codec, Gain, Noise, draw_chain
 from linernotes.modeling.audio import read_audio
 from linernotes.modeling.codec import CodecEncoder
 from linernotes.training.rows import find_model
@@ -42,6 +43,9 @@ class Preparation:
         recode: whether each row goes to MP3, Vorbis or Opus and back, as drawn for it.
         noise_db, gain_db, shift_seconds: of the varied copies: white noise so far under the music at least; louder or
             softer, and later or earlier, by so much at most.
+        effects: how far the varied copies go into other rooms, tones and codecs, as the corpora's own do; 0 to 1.
+        semitones: how far they are played faster or slower, and so higher or lower, at most: an instrument of another
+            size.
     """
 
     seconds: float = 10.0
@@ -51,6 +55,8 @@ class Preparation:
     noise_db: float = 15.0
     gain_db: float = 6.0
     shift_seconds: float = 0.5
+    effects: float = 0.5
+    semitones: float = 2.0
 
     def sound(self, row: dict[str, Any], sampling_rate: int) -> np.ndarray:
         """(samples,) float32; `copy` 0 of a row is plain, the others are varied, each in its own way."""
@@ -62,6 +68,9 @@ class Preparation:
             start += round(rng.uniform(-self.shift_seconds, self.shift_seconds) * sampling_rate)
             start = int(np.clip(start, 0, max(len(samples) - length, 0)))
         samples = samples[start : start + length]
+        if row["copy"]:
+            speed = 2.0 ** (rng.uniform(-self.semitones, self.semitones) / 12.0)
+            samples = soxr.resample(samples, round(speed * sampling_rate), sampling_rate)
         loudness = float(np.sqrt(np.mean(samples**2)))
         if self.level_db is not None and loudness > SILENCE:
             samples = samples * (10 ** (rng.uniform(*self.level_db) / 20) / loudness)
@@ -71,7 +80,8 @@ class Preparation:
         effects: list[Any] = []
         if row["copy"]:
             noise = Noise("white", rng.uniform(self.noise_db, 60.0), int(rng.integers(2**32)))
-            effects += [Gain(rng.uniform(-self.gain_db, self.gain_db)), noise]
+            chain = draw_chain(rng, self.effects).effects
+            effects += [*chain, Gain(rng.uniform(-self.gain_db, self.gain_db)), noise]
         if self.highest_hz is not None:
             effects.append(BandLimit(low_hz=60.0, high_hz=self.highest_hz))
         if self.recode:

@@ -97,6 +97,25 @@ def test_copies_are_varied_and_the_first_is_plain(rows, codec, tmp_path):
     assert varied["codes"][3] != varied["codes"][6] != plain["codes"][0]
 
 
+def test_copies_are_of_another_size_and_room(tmp_path):
+    tone = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE)
+    soundfile.write(tmp_path / "tone.wav", tone, RATE, subtype="FLOAT")
+    played = [row(tmp_path / "tone.wav", "tone") | {"copy": copy} for copy in range(9)]
+
+    def pitches(options: Preparation) -> list[float]:
+        """In semitones above 1,000 Hz."""
+        heard = [options.sound(each, RATE)[:RATE] for each in played]
+        return [12 * np.log2(np.abs(np.fft.rfft(sound)).argmax() / 1000) for sound in heard]
+
+    semitones = pitches(Preparation(effects=0.0, semitones=2.0))
+    assert semitones[0] == 0
+    assert 0.5 < max(map(abs, semitones)) <= 2.1
+    assert pitches(Preparation(effects=0.0, semitones=0.0)) == [0.0] * 9
+    dry, wet = (Preparation(semitones=0.0, effects=effects) for effects in (0.0, 1.0))
+    assert np.array_equal(dry.sound(played[0], RATE), wet.sound(played[0], RATE))
+    assert not any(np.allclose(dry.sound(each, RATE), wet.sound(each, RATE), atol=0.01) for each in played[1:])
+
+
 def test_sound_is_prepared_alike_and_the_same_every_time(rows):
     options = Preparation(seconds=1.0, level_db=(-20.0, -20.0), highest_hz=4000.0, recode=True)
     heard = options.sound({**rows[1], "copy": 0}, RATE)
