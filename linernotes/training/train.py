@@ -191,7 +191,7 @@ def fit(
 ) -> PreTrainedModel:
     """One model trained on `train_rows`: the best epoch on `validation_rows` if the experiment asks, else the last.
 
-    A model that is not `kept` (a fold's) writes no checkpoints.
+    A model that is not `kept` (a fold's) writes no checkpoints, and so is that of the last epoch.
     """
     set_seed(seed)
     recipe, options = experiment.recipe, experiment.training
@@ -203,7 +203,7 @@ def fit(
     run.mkdir(parents=True, exist_ok=True)
     log = JsonlLog(run / "log.jsonl")
     callbacks: list[TrainerCallback] = [log]
-    if options.patience is not None and options.best_metric is not None:
+    if options.patience is not None and options.best_metric is not None and kept:
         callbacks.append(EarlyStoppingCallback(options.patience))
     trainer = MusicTrainer(
         experiment=experiment,
@@ -235,7 +235,7 @@ def stage_records(losses: dict[str, list[float]]) -> list[dict[str, Any]]:
 
 def training_arguments(experiment: Experiment, run: Path, seed: int, validated: bool, kept: bool) -> TrainingArguments:
     options = experiment.training
-    chosen = validated and options.best_metric is not None
+    chosen = validated and kept and options.best_metric is not None
     return TrainingArguments(
         output_dir=str(run),
         seed=seed,

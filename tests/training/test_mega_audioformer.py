@@ -18,7 +18,7 @@ from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerForMask
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.evaluate import evaluate_folder
 from linernotes.training.recipes import mega_audioformer, mega_audioformer_pretraining
-from linernotes.training.train import train
+from linernotes.training.train import fit, train
 
 COMMON = f"""
 model: {{{", ".join(f"{name}: {value}" for name, value in SIZES.items())}, frames_per_patch: 3LABELS}}
@@ -101,6 +101,16 @@ def test_pre_training_starts_at_chance_and_learns(pretrained, configs, data_dir)
     facts = json.loads((pretrained / "training.json").read_text())
     rows = facts["data"][0]["rows"]
     assert rows["train"] + rows["validation"] == 20, "validation and test clips of the set are not pre-trained on"
+
+
+def test_a_model_that_is_not_kept_is_that_of_the_last_epoch(configs, data_dir, tmp_path):
+    experiment = load_experiment(configs["fine_tuning"], ["training.best_metric=accuracy", "training.epochs=2"])
+    data = mega_audioformer.load_data(experiment, [data_dir])
+    model = fit(experiment, data.train, data.validation, tmp_path, seed=0, kept=False)
+    assert not list(tmp_path.glob("checkpoint-*"))
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert sum("eval_accuracy" in record for record in log) == 2
+    assert model.config.labels == ["noise", "tone"]
 
 
 def test_the_same_tokens_are_asked_for_in_every_validation(configs, data_dir):
