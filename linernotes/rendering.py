@@ -187,13 +187,16 @@ def _timeline(timeline: list[dict[str, Any]], marks: Marks) -> Iterator[Text]:
 
 
 def windows(timeline: list[dict[str, Any]]) -> Iterator[Text]:
-    """One line a window: its span, what was said in words, and how confident that was."""
+    """One line a window: its span, what was said in words, and how confident that was; a question mark stands behind
+    what is doubted by itself."""
     for window in timeline:
-        said = (value.get("label") if isinstance(value, dict) else value for value in window.values())
-        words = ", ".join(value for value in said if isinstance(value, str))
+        choices = [value for value in window.values() if isinstance(value, dict) and "label" in value]
+        said = [value for value in window.values() if isinstance(value, str)]
+        said += [value["label"] + "?" * value.get("uncertain", False) for value in choices]
         confidence = f" {window['confidence']:.0%}" if "confidence" in window else ""
-        uncertain = ", uncertain" if window.get("uncertain") else ""
-        yield Text(f"  {clock(window['start_seconds'])}-{clock(window['end_seconds'])}  {words}{confidence}{uncertain}")
+        of_the_whole = window.get("uncertain") and not any("uncertain" in value for value in choices)
+        line = f"  {clock(window['start_seconds'])}-{clock(window['end_seconds'])}  {', '.join(said)}{confidence}"
+        yield Text(line + ", uncertain" * bool(of_the_whole))
 
 
 def _closing(answer: dict[str, Any]) -> Iterator[Text]:

@@ -31,15 +31,20 @@ def complaints(config: Any) -> Iterator[str]:
         yield f"problem_type is {config.problem_type!r}; allowed is 'multi_label_classification': emotions may mix"
     if config.thresholds is not None and not are_numbers(config.thresholds, config.num_labels):
         yield f"thresholds are {config.thresholds}; they must be None, or {config.num_labels} numbers above 0"
-    if not are_numbers(config.task_weights, len(TASKS), positive=False):
-        yield f"task_weights are {config.task_weights}; they must be 4 numbers, 0 or above: {', '.join(TASKS)}"
+    if not are_numbers(config.task_weights, len(TASKS), positive=False) or not any(config.task_weights):
+        told = "they must be 4 numbers, 0 or above and not all 0"
+        yield f"task_weights are {config.task_weights}; {told}: {', '.join(TASKS)}"
+    for name in ("projection_size", "fusion_size", "head_hidden_size"):
+        if getattr(config, name) < 1:
+            yield f"{name} is {getattr(config, name)}; it must be 1 or more"
+    for name in ("fusion_dropout", "head_dropout", "abstain_below", *(f"{task}_abstain_below" for task in CHOICES)):
+        if not 0 <= getattr(config, name) <= 1:
+            yield f"{name} is {getattr(config, name)}; it must be from 0 to 1"
     for task in CHOICES:
         labels, temperature = getattr(config, f"{task}_labels"), getattr(config, f"{task}_temperature")
         weights = getattr(config, f"{task}_class_weights")
         if len(set(labels)) != len(labels) or len(labels) < 2:
             yield f"{task}_labels are {labels}; they must be two or more, each another"
-        if not 0 <= (least := getattr(config, f"{task}_abstain_below")) <= 1:
-            yield f"{task}_abstain_below is {least}; it must be from 0 to 1"
         if not are_numbers([temperature], 1):
             yield f"{task}_temperature is {temperature}; it must be finite and above 0 (1.0 changes nothing)"
         if weights is not None and not are_numbers(weights, len(labels)):
@@ -52,6 +57,9 @@ def complaints(config: Any) -> Iterator[str]:
 
 def complaints_of_hearing(config: Any) -> Iterator[str]:
     clap = config.clap_config
+    if min(config.mel_n_fft, config.mel_hop_length) < 1:
+        yield f"mel_n_fft is {config.mel_n_fft} and mel_hop_length {config.mel_hop_length}; both must be 1 or more"
+        return
     if clap.enable_fusion:
         yield "clap_config has enable_fusion; allowed is a CLAP without, such as laion/clap-htsat-unfused"
     if not math.isfinite(config.window_seconds):

@@ -42,6 +42,10 @@ def task_loss(config: Any, task: str, logits: Tensor, labels: Tensor) -> Tensor 
     if tuple(labels.shape) not in allowed:
         shapes = " and ".join(map(str, allowed))
         raise ValueError(f"labels of {task} have shape {tuple(labels.shape)}; allowed: {shapes}")
+    most = logits.shape[1] - 1
+    if labels.dim() == 1 and not (labels == UNKNOWN).logical_or((labels >= 0) & (labels <= most)).all():
+        got = f"{labels.min():g} to {labels.max():g}"
+        raise ValueError(f"labels of {task} are {got}; allowed are 0 to {most}, and {UNKNOWN} where it is not known")
     if task == "emotion":
         return focal_loss(logits, multi_hot(labels, logits.shape[1]), config.focal_gamma, config.label_smoothing)
     return choice_loss(logits, labels, getattr(config, f"{task}_class_weights"))

@@ -190,7 +190,7 @@ class MathRockForAffect(MusicModel):
         output.wavlm_embedding, output.clap_embedding = embeddings
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         if not wanted:
-            output.hidden_states = None
+            output = {name: value for name, value in output.items() if name != "hidden_states"}
         logits = {task: output[f"{task}_logits"] for task in TASKS}
         known = dict(zip(TASKS, (labels, vibe_labels, intensity_labels, tempo_labels), strict=True))
         loss = affect_loss(self.config, logits, known, getattr(self, "task_log_variances", None))
@@ -246,7 +246,7 @@ class MathRockForAffect(MusicModel):
         if lyrics is None:
             return self._predict(audio, **options)
         sources = list(audio) if isinstance(audio, (list, tuple)) else [audio]
-        texts = [lyrics] if isinstance(lyrics, str) else list(lyrics)
+        texts = list(lyrics) if isinstance(lyrics, (list, tuple)) else [lyrics]
         if len(texts) != len(sources):
             raise ValueError(f"got lyrics of {len(texts)} for {len(sources)} recordings; give each a str, or None")
         self._refuse_random_weights()

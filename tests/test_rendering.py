@@ -188,8 +188,9 @@ def test_affect_is_four_answers_and_the_likeliest_emotions():
     unsure = AFFECT | {"predicted_emotions": [], "uncertain": True}
     assert "Emotions  : (none) (uncertain)\n" in plain(unsure, family="mathrock_affect")
     window = {"start_seconds": 0.0, "end_seconds": 10.0, "vibe": AFFECT["vibe"], "tempo": AFFECT["tempo"]}
+    window["uncertain"] = True  # of the emotions, which the line does not name
     text = plain(AFFECT | {"timeline": [window]}, family="mathrock_affect")
-    assert "  0:00.0-0:10.0  melancholic, slow\n" in text
+    assert "  0:00.0-0:10.0  melancholic, slow?\n" in text
 
 
 def test_a_label_is_named_with_the_probability_of_each():

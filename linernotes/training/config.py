@@ -1,15 +1,21 @@
 """An experiment as a YAML file: `family`, `name`, and the blocks `model`, `data`, `training`; nothing unknown."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+import math
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, NoneType
 from typing import Any, get_args
 
 import yaml
 from huggingface_hub.errors import StrictDataclassError
 
 from linernotes.training.recipes import recipe_for
+
+AT_LEAST_ONE = (
+    "epochs", "max_steps", "batch_size", "eval_batch_size", "gradient_accumulation_steps", "logging_steps",
+    "eval_steps", "save_steps", "keep_checkpoints",
+)  # fmt: skip
 
 
 class ConfigError(ValueError):
@@ -66,8 +72,14 @@ class TrainingOptions:
     fold_seeds: int = 1
 
     def __post_init__(self):
-        if min(self.epochs, self.batch_size) < 1:
-            raise ConfigError("training.epochs and training.batch_size must be 1 or more")
+        for name in AT_LEAST_ONE:
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ConfigError(f"training.{name} is {value}; it must be 1 or more")
+        if not self.min_learning_rate <= self.learning_rate or not self.learning_rate:
+            rates = f"training.learning_rate is {self.learning_rate} and min_learning_rate {self.min_learning_rate}"
+            raise ConfigError(f"{rates}; the first must be above 0, and not below the second")
+        if self.warmup_ratio > 1:
+            raise ConfigError(f"training.warmup_ratio is {self.warmup_ratio}; it is a share of 1")
         if self.scheduler not in ("cosine", "constant", "plateau"):
             raise ConfigError(f"training.scheduler is {self.scheduler!r}; allowed are cosine, constant and plateau")
         if self.scheduler == "plateau" and not (self.best_metric and 0 < self.plateau_factor < 1):
@@ -127,6 +139,11 @@ def parse_experiment(document: Any) -> Experiment:
     recipe = recipe_for(family)
     model, data, training = (document.get(block) or {} for block in ("model", "data", "training"))
     _refuse_unknown("model", model, {f.name for f in fields(recipe.Config)} | {"labels"})
+    for name, part in recipe.Config.sub_configs.items():
+        if not isinstance(model.get(name), (dict, NoneType)):
+            raise ConfigError(f"model.{name} is {model[name]!r}; it must be a block of fields")
+        if is_dataclass(part) and model.get(name):
+            _refuse_unknown(f"model.{name}", model[name], set(vars(part())))
     experiment = Experiment(
         family=family,
         name=document.get("name") or family.replace("_", "-"),
@@ -141,7 +158,7 @@ def parse_experiment(document: Any) -> Experiment:
     try:
         recipe.check(experiment)
     except (StrictDataclassError, ValueError) as error:
-        raise ConfigError(f"the experiment cannot be run: {error}") from error
+        raise ConfigError(f"the experiment cannot be run: {error.__cause__ or error}") from error
     return experiment
 
 
@@ -164,18 +181,20 @@ def _build(block: str, options: type, given: dict[str, Any]) -> Any:
             raise ConfigError(
                 f"{block}.{f.name} is {values[f.name]!r}; it must be {getattr(f.type, '__name__', f.type)}"
             )
-        if isinstance(values.get(f.name), (int, float)) and values[f.name] < 0:
-            raise ConfigError(f"{block}.{f.name} is {values[f.name]!r}; it must not be negative")
+        if isinstance(values.get(f.name), (int, float)) and not 0 <= values[f.name] < math.inf:
+            raise ConfigError(f"{block}.{f.name} is {values[f.name]!r}; it must be finite and not negative")
     return options(**values)
 
 
 def _as_declared(given: dict[str, Any], options: type) -> dict[str, Any]:
     """Values with numbers made floats where floats are declared: YAML reads 3e-3 as text and 1 as an integer."""
-    floats = {f.name for f in fields(options) if float in (f.type, *get_args(f.type))}
-    try:
-        return {key: float(v) if key in floats and v is not None else v for key, v in given.items()}
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"a number is wanted for one of {', '.join(sorted(floats & set(given)))}: {error}") from error
+    floats, declared = {f.name for f in fields(options) if float in (f.type, *get_args(f.type))}, dict(given)
+    for key in floats & {key for key, value in given.items() if value is not None}:
+        try:
+            declared[key] = float(given[key])
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{key} is {given[key]!r}; it must be a number") from error
+    return declared
 
 
 def _refuse_unknown(where: str, given: dict[str, Any], known: set[str]) -> None:

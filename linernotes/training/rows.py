@@ -30,6 +30,8 @@ class Data:
 
 def find_folder(name: str, data_dirs: list[Path]) -> Path:
     """The first of the data folders' subfolders of that name. Raises FileNotFoundError, which says where it looked."""
+    if not isinstance(name, str):
+        raise FileNotFoundError(f"a data set is called {name!r}; its name must be that of a folder, a text")
     for folder in data_dirs:
         if (folder / name).is_dir():
             return folder / name

@@ -17,10 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
 import transformers
 from datasets import Dataset, concatenate_datasets
+from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import save_file
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
 
@@ -138,6 +140,7 @@ def train(
         FileNotFoundError: a data set is in none of the folders.
     """
     transformers.utils.logging.disable_progress_bar()
+    datasets.utils.logging.set_verbosity_error()  # views are functions: that they have no fingerprint is no news
     extra = [Path(folder).absolute() for folder in extra_data]
     if extra:  # by name: where they lie is no part of the experiment
         overrides = [*overrides, f"data.extra_data={json.dumps([folder.name for folder in extra])}"]
@@ -195,7 +198,7 @@ def fit(
     """
     set_seed(seed)
     recipe, options = experiment.recipe, experiment.training
-    model = recipe.create_model(experiment, train_rows)
+    model = created(experiment, train_rows)
     checkpoint = last_whole_checkpoint(run) if resume else None
     if not resume:
         for stale in run.glob("checkpoint-*"):
@@ -222,6 +225,15 @@ def fit(
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     vars(model.config).pop("use_cache", None)  # the Trainer's word for language models, which no config here has
     return without_what_learning_needs(model).eval()
+
+
+def created(experiment: Experiment, rows: Dataset) -> PreTrainedModel:
+    """The model that the experiment describes. Raises ConfigError where none can be made of its words."""
+    try:
+        return experiment.recipe.create_model(experiment, rows)
+    except (KeyError, StrictDataclassError, ValueError) as error:
+        told = str(error.__cause__ if isinstance(error, StrictDataclassError) else error).strip().splitlines()[0]
+        raise ConfigError(f"the model block cannot be built: {told}") from error
 
 
 def stage_records(losses: dict[str, list[float]]) -> list[dict[str, Any]]:

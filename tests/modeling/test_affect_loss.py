@@ -108,6 +108,8 @@ def test_everything_learns(heard):
     [
         ({"labels": torch.zeros(4, 27)}, r"labels of emotion have shape \(4, 27\); allowed: \(4,\) and \(4, 28\)"),
         ({"vibe_labels": torch.zeros(4, 4)}, r"labels of vibe have shape \(4, 4\); allowed: \(4,\)"),
+        ({"vibe_labels": torch.tensor([0, 7, 1, 1])}, "labels of vibe are 0 to 7; allowed are 0 to 3, and -100 where"),
+        ({"labels": torch.tensor([0, -2, 1, 1])}, "labels of emotion are -2 to 1; allowed are 0 to 27, and -100"),
     ],
 )
 def test_labels_of_another_shape_are_refused(heard, labels, message):

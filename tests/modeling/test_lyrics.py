@@ -101,6 +101,8 @@ def test_lyrics_that_cannot_be_read_are_named():
         model.predict([samples, samples], sampling_rate=RATE, lyrics=LYRICS)
     with pytest.raises(ValueError, match="lyrics are int; give each recording a str, or None"):
         model.predict(samples, sampling_rate=RATE, lyrics=[7])
+    with pytest.raises(ValueError, match="lyrics are bytes; give each recording a str, or None"):
+        model.predict(samples, sampling_rate=RATE, lyrics=b"never meant")
     model.tokenizer = None
     with pytest.raises(ValueError, match=r"reads lyrics, but its folder has no tokenizer: set model\.tokenizer"):
         model.predict(samples, sampling_rate=RATE, lyrics=LYRICS)

@@ -128,6 +128,14 @@ def test_inputs_of_another_shape_are_refused(values, features, mask, message):
         make()(torch.zeros(values), torch.zeros(features), mask)
 
 
+def test_what_the_heads_hear_is_answered_on_request_alone():
+    model, inputs = make(), inputs_of(make(), noise(1.0))
+    assert "hidden_states" not in model(**inputs)
+    assert len(model(**inputs, return_dict=False)) == len(model(**inputs))
+    (heard,) = model(**inputs, output_hidden_states=True).hidden_states
+    assert heard.shape == (1, SIZES["fusion_size"])
+
+
 # What it says
 
 
@@ -243,7 +251,7 @@ def test_every_window_is_explained_in_plain_json():
         ({"window_seconds": 11.0}, "window_seconds is 11.0; this CLAP takes 1024 mel frames, 10.23 s at most"),
         ({"problem_type": "regression"}, "problem_type is 'regression'; allowed is 'multi_label_classification'"),
         ({"thresholds": [0.5]}, r"thresholds are \[0.5\]; they must be None, or 28 numbers above 0"),
-        ({"task_weights": [1, 1, 1]}, "task_weights are .*; they must be 4 numbers, 0 or above: emotion, vibe"),
+        ({"task_weights": [1, 1, 1]}, "task_weights are .*; they must be 4 numbers, 0 or above and not all 0: emotion"),
         ({"vibe_class_weights": [1, 1, 1, 0]}, "vibe_class_weights are .* or 4 numbers above 0"),
         ({"tempo_labels": ["slow", "slow"]}, "tempo_labels are .*; they must be two or more, each another"),
         ({"intensity_temperature": 0.0}, "intensity_temperature is 0.0; it must be finite and above 0"),

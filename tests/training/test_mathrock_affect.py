@@ -168,10 +168,18 @@ def test_a_long_first_convolution_is_a_filter_bank_that_stays(config, data):
         ("model.clap_config=null", r"give model\.clap_name \(pretrained\) or model\.clap_config \(new\), one of them"),
         ("model.labels=[joy]", r"model\.labels must be left out: the rules have the 28 emotions"),
         ("model.text_config={vocab_size: 9}", r"model\.text_config is set, but no set here has lyrics.*leave it out"),
+        ("model.text_config={}", r"model\.text_config is set, but no set here has lyrics"),
         ("model.text_name=xlm-roberta-base", r"model\.text_name is set, but no set here has lyrics"),
         ("data.corpora=null", "the data block names nothing to learn from; set corpora or neural_mathrock"),
         ("training.folds=3", "training.folds must be 0"),
         ("data.recordings_share=1.5", "recordings_share is 1.5; it is a share of 1"),
+        ("data.band_limit_odds=2", "band_limit_odds is 2.0; it is a share of 1"),
+        ("data.recordings=[riffs]", "data names 'riffs' twice; each set can be one thing only"),
+        ("model.clap_config={foo: 3}", r"model\.clap_config has no key 'foo'; known are .*depths"),
+        ("model.wavlm_config=5", r"model\.wavlm_config is 5; it must be a block of fields"),
+        ("model.vibe_labels=[a, b]", r"model\.vibe_labels must be left out: the rules have aggressive, atmospheric"),
+        ("model.mel_hop_length=0", "mel_hop_length 0; both must be 1 or more"),
+        ("model.head_dropout=2", "cannot be run: head_dropout is 2.0; it must be from 0 to 1"),
         ("data.slow_below_bpm=140", "the bounds of the tempo classes are"),
         ("training.best_metric=accuracy", "allowed are map, vibe_macro_f1, intensity_macro_f1, tempo_macro_f1"),
     ],
@@ -179,6 +187,30 @@ def test_a_long_first_convolution_is_a_filter_bank_that_stays(config, data):
 def test_what_cannot_be_run_is_refused(config, override, message):
     with pytest.raises(ConfigError, match=message):
         load_experiment(config, [override])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model.wavlm_config={hidden_size: 16, num_attention_heads: 7}"],
+            "cannot be built: .*embed_dim must be divisible",
+        ),
+        (
+            [
+                "model.wavlm_config=null",
+                "model.clap_config=null",
+                "model.wavlm_name=absent/one",
+                "model.clap_name=absent/other",
+            ],
+            r"model\.wavlm_name is 'absent/one' and clap_name 'absent/other'; one of them cannot be had: give folders",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_made_is_named(config, data_dir, overrides, message, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises((ConfigError, FileNotFoundError), match=message):
+        train(config, [data_dir], overrides, tmp_path)
 
 
 def test_a_corpus_without_training_rows_is_named(config, data_dir):

@@ -134,18 +134,29 @@ def check(experiment: Any) -> None:
             raise ValueError(f"give model.{tower}_name (pretrained) or model.{tower}_config (new), one of them")
     if bool(model.get("wavlm_name")) != bool(model.get("clap_name")):
         raise ValueError("one tower is pretrained and one is new; name both, or describe both")
-    if told := sorted({"text_config", "text_name"} & {name for name, value in model.items() if value}):
+    if told := sorted(name for name in ("text_config", "text_name") if model.get(name) not in (None, "")):
         raise ValueError(
             f"model.{told[0]} is set, but no set here has lyrics, and a branch that learned nothing would change every "
             "answer that is given any: leave it out, and teach it from Python (docs/mathrock.md)"
         )
     if model.get("labels", list(EMOTIONS)) != list(EMOTIONS):
         raise ValueError("model.labels must be left out: the rules have the 28 emotions of GoEmotions")
+    for task, known in answers.labels_of(Config()).items():
+        if task in CHOICES and list(model.get(f"{task}_labels", known)) != known:
+            raise ValueError(f"model.{task}_labels must be left out: the rules have {', '.join(known)}")
     Config(**fields_of(experiment))
     if not (data.corpora or data.neural_mathrock):
         raise ValueError("the data block names nothing to learn from; set corpora or neural_mathrock")
+    if training.writing_weight and not data.corpora:
+        raise ValueError("training.writing_weight needs clips whose notes are known: set it to 0, or name data.corpora")
+    named = [*(data.corpora or ()), *(data.recordings or ())]
+    named += [*(data.timed_recordings or ()), *(data.timed_corpora or ()), *filter(None, [data.neural_mathrock])]
+    if twice := [name for name, count in Counter(named).items() if count > 1]:
+        raise ValueError(f"data names {twice[0]!r} twice; each set can be one thing only: leave one of them out")
     if training.folds:
         raise ValueError("training.folds must be 0: affect has a validation split, and nothing to cross-validate")
+    if data.band_limit_odds > 1:
+        raise ValueError(f"data.band_limit_odds is {data.band_limit_odds}; it is a share of 1")
     if data.recordings_share is not None and not 0 <= data.recordings_share < 1:
         raise ValueError(f"data.recordings_share is {data.recordings_share}; it is a share of 1")
     tempo_class(100.0, data.tempo_bounds_bpm)
@@ -273,11 +284,18 @@ def shift_of(clip: np.ndarray, options: DataOptions, rate: int) -> int:
 
 
 def create_model(experiment: Any, rows: Dataset) -> Model:
-    """A model on the pretrained towers that are named, or on new ones, whose WavLM starts as filter banks."""
+    """A model on the pretrained towers that are named, or on new ones, whose WavLM starts as filter banks.
+
+    Raises FileNotFoundError where a tower is neither here nor can be fetched.
+    """
     weights = class_weights(rows) if experiment.training.class_weights else {}
     given, options = experiment.model, fields_of(experiment) | weights
     if given.get("wavlm_name"):
-        return Model.from_backbones(given["wavlm_name"], given["clap_name"], **options)
+        try:
+            return Model.from_backbones(given["wavlm_name"], given["clap_name"], **options)
+        except OSError as error:  # transformers' own does not always say of which
+            named = f"model.wavlm_name is {given['wavlm_name']!r} and clap_name {given['clap_name']!r}"
+            raise FileNotFoundError(f"{named}; one of them cannot be had: give folders, or a network") from error
     weight = experiment.training.writing_weight
     model = with_writing(Config(**options), rows, weight) if weight else Model(Config(**options))
     rate = model.config.wavlm_sampling_rate
