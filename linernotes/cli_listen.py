@@ -21,6 +21,9 @@ def listen(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write a page with pictures, all in one file.")
     ] = None,
+    jams: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write NAME.jams of each song, for tools of music research.")
+    ] = None,
     models: Annotated[
         str | None, typer.Option(metavar="A,B", help="Bundled names, folders, Hub ids; the first is believed.")
     ] = None,
@@ -39,12 +42,13 @@ def listen(
     """Say on one page what all models hear. `linernotes SONG...` is the same; with --out, of a whole folder."""
     named = names_in(models)
     if out is not None:
-        _refuse_beside_out(songs, as_json, html, timeline)
+        _refuse_beside_out(songs, {"--json": as_json, "--html": html, "--jams": jams, "--timeline": timeline})
         bulk = {"batch_size": batch_size, "workers": workers, "device": device, "write_tags": write_tags}
         _listen_to_folder(Path(songs[0]), out, named, quiet, **bulk)
         return
     with refusing(ValueError, OSError):
         _refuse_folders(songs, write_tags)
+        annotated = {} if jams is None else _jams_files(songs, jams)
         draw = None if html is None else from_extra("page", "report.html", "song_of")
     hush()
     with refusing(ValueError, OSError):
@@ -54,6 +58,8 @@ def listen(
             if "error" in report:
                 failed = True
                 complain(report["error"]["message"])
+            elif song in annotated:
+                _annotate(report, annotated[song])
             drawn += [picture] if picture else []
             _show(song, report, as_json, quiet)
         if drawn:
@@ -62,11 +68,11 @@ def listen(
         raise typer.Exit(1)
 
 
-def _refuse_beside_out(songs: list[str], as_json: bool, html: Path | None, timeline: bool) -> None:
+def _refuse_beside_out(songs: list[str], options: dict[str, Any]) -> None:
     with refusing(ValueError):
         if len(songs) != 1 or not Path(songs[0]).is_dir():
             raise ValueError(f"--out is for one folder, and {', '.join(songs)} is none: name one, or leave --out out")
-        for option, given in {"--json": as_json, "--html": html, "--timeline": timeline}.items():
+        for option, given in options.items():
             if given:
                 raise ValueError(f"{option} is for songs, --out for a folder: leave one of them out")
 
@@ -77,6 +83,26 @@ def _refuse_folders(songs: list[str], write_tags: bool) -> None:
     for song in songs:
         if Path(song).is_dir():
             raise ValueError(f"{song} is a folder: add --out notes.parquet (or .csv, .jsonl) for one row a file")
+
+
+def _jams_files(songs: list[str], folder: Path) -> dict[str, Path]:
+    """Where the annotations of each song go: to no file that is there, which may be somebody's work."""
+    files = {song: folder / f"{Path(song).stem}.jams" for song in songs}
+    if len(set(files.values())) < len(files):
+        raise ValueError(
+            f"two of {', '.join(songs)} would be annotated in one file: give each a command and a FOLDER of its own"
+        )
+    for file in files.values():
+        if file.exists():
+            raise ValueError(f"{file} is there already: delete it to annotate anew, or name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return files
+
+
+def _annotate(report: dict[str, Any], file: Path) -> None:
+    from linernotes.report.jams import as_jams
+
+    file.write_text(json.dumps(as_jams(report), allow_nan=False, indent=1), encoding="utf-8")
 
 
 def _reports(listener: "Listener", songs: list[str], draw: Any, quiet: bool, **options: Any) -> Iterator[tuple]:

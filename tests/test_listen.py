@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jams
 import numpy as np
 import pytest
 import soundfile
@@ -250,6 +251,20 @@ def test_html_is_one_page_of_all_songs(folders, song, tmp_path):
     assert "data:image/png;base64," in text
 
 
+def test_jams_is_a_file_of_each_song_that_was_heard(folders, song, tmp_path):
+    folder = tmp_path / "of" / "songs"
+    result = run("--jams", folder, "--quiet", "--models", folders["genre_moe"], song, tmp_path / "absent.wav")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert [file.name for file in folder.iterdir()] == ["song.jams"]
+    said = linernotes.load(folders["genre_moe"]).predict(song)
+    annotation = jams.load(str(folder / "song.jams"), strict=True).search(namespace="tag_gtzan")[0]
+    ((time, duration, value, confidence),) = annotation.data
+    assert (time, value, confidence) == (0.0, said["predicted_genre"], closely(said["confidence"]))
+    assert duration == pytest.approx(7.0, abs=0.001)
+    again = run("--jams", folder, song)
+    assert (again.exit_code, "song.jams is there already: delete it to annotate anew" in again.stderr) == (2, True)
+
+
 def test_quiet_says_nothing(folders, song):
     result = run("listen", "-q", "--models", folders["genre_moe"], song)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
@@ -264,6 +279,9 @@ def test_quiet_says_nothing(folders, song):
         (["."], ". is a folder: add --out notes.parquet"),
         (["song", "--out", "x.csv"], "--out is for one folder, and song is none"),
         ([".", "--out", "x.csv", "--json"], "--json is for songs, --out for a folder"),
+        ([".", "--out", "x.csv", "--jams", "x"], "--jams is for songs, --out for a folder"),
+        (["song", "a/song", "--jams", "x"], "two of song, a/song would be annotated in one file"),
+        (["song", "--jams", "song"], "File exists: 'song'"),
         ([".", "--out", "x.txt"], "x.txt ends in .txt; allowed are .parquet, .csv, .jsonl"),
         (["song", "--write-tags"], "--write-tags changes the files of a folder"),
     ],
