@@ -48,8 +48,8 @@ def publish(trained: str | Path, published: str | Path) -> None:
         (published / "plots").rmdir()
     code = Path(linernotes.modeling.__file__).parent
     for stale in published.glob("*.py"):
-        if stale.is_symlink():
-            stale.unlink()
+        if stale.is_symlink() and Path(os.readlink(stale)).parent.name == code.name:
+            stale.unlink()  # of another class; a walkthrough may be a link too, to a sibling's
     for source in trained.glob("*.py"):
         (published / source.name).symlink_to(os.path.relpath(code / source.name, published))
 

@@ -16,6 +16,20 @@ def test_a_trained_folder_is_published_with_links_for_its_code(tmp_path):
     assert "def stream_audio" in (published / "audio.py").read_text()
 
 
+def test_links_to_code_go_with_it_and_a_walkthrough_shared_with_a_sibling_stays(tmp_path):
+    trained, published, sibling = (tmp_path / name for name in ("model", "published", "sibling"))
+    for folder in (trained, published, sibling):
+        folder.mkdir()
+    for name in ("model.safetensors", "audio.py", "spectral.py"):
+        (trained / name).write_text(name)
+    (sibling / "walkthrough.py").write_text("# %%")
+    (published / "walkthrough.py").symlink_to("../sibling/walkthrough.py")
+    publish(trained, published)
+    (trained / "spectral.py").unlink()
+    publish(trained, published)
+    assert {path.name for path in published.glob("*.py")} == {"audio.py", "walkthrough.py"}
+
+
 def test_figures_and_pictures_come_along_and_those_of_other_weights_go(tmp_path):
     trained, published = tmp_path / "model", tmp_path / "published"
     for folder, names in (
