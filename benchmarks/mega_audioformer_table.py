@@ -6,7 +6,8 @@
 Every cell learns for the same number of steps. The encoder's learning rate is chosen among the same ones for every
 method, on validation rows, with a fifth of the labels. A trained cell is kept in RUNS, so that a stopped run goes on.
 Writes benchmarks/results/mega_audioformer_table.json: accuracy and macro F1, and by how much fine-tuning beats scratch,
-with 95 % intervals that resample seeds and groups of test rows together.
+with 95 % intervals that resample seeds and groups of test rows together; and each task's part as benchmarks.json into
+its published folder, for the card.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from sklearn.metrics import f1_score
 
 from linernotes.training.bootstrap import RESAMPLES, resample, with_interval
 from linernotes.training.config import Experiment, load_experiment
+from linernotes.training.publish import add_benchmark
 from linernotes.training.train import fit
 
 ROOT = Path(__file__).parents[1]
@@ -152,6 +154,36 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
     return lines
 
 
+def for_card(lines: list[dict[str, Any]], task: str, seeds: int, overrides: list[str]) -> dict[str, Any]:
+    """The lines of a task as a table of its card; validation rows chose the learning rates, and are left out."""
+    steps = dict(given.split("=", 1) for given in overrides).get("training.max_steps", "as many")
+    return {
+        "title": "From scratch, fine-tuned, with augmentation",
+        "about": "Beside the published model, which learned longer: every cell learned for "
+        f"{steps} steps, with {seeds} seeds, of a share of the labels. Intervals resample seeds and groups of rows together; the last column is "
+        "what fine-tuning adds to the same network that starts from random weights.",
+        "columns": ["asked about", "method", "kbit/s", "labels", "n", "accuracy", "95 % interval", "minus scratch"],
+        "rows": [
+            [
+                line["evaluation"].replace("_", " "),
+                line["method"],
+                f"{line['kbit_per_second']:g}",
+                f"{line['label_share']:.0%}",
+                f"{line['n']:,}",
+                f"{line['accuracy']['value']:.3f}",
+                between(line["accuracy"]),
+                f"{gain['value']:+.3f} ({between(gain)})" if (gain := line.get("accuracy_minus_scratch")) else "-",
+            ]
+            for line in lines
+            if line["task"] == task and line["evaluation"] != "validation"
+        ],
+    }
+
+
+def between(figure: dict[str, float]) -> str:
+    return f"{figure['low']:.3f} to {figure['high']:.3f}"
+
+
 def parse_pretrained(text: str) -> tuple[float, str]:
     rate, _, folder = text.partition("=")
     return float(rate), folder
@@ -173,6 +205,9 @@ def main() -> None:
     options.runs.mkdir(parents=True, exist_ok=True)
     lines = table(options)
     options.out.write_text(json.dumps(lines, indent=1) + "\n")
+    for task in options.tasks:
+        folder = ROOT / "models" / f"mega-audioformer-{task.replace('_', '-')}"
+        add_benchmark(folder, "table", for_card(lines, task, options.seeds, options.set))
     for line in lines:
         gain = line.get("accuracy_minus_scratch", {"value": 0.0})
         about = (

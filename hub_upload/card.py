@@ -2,10 +2,11 @@
 
     python -m linernotes.hub_upload.card models/genre-moe
 
-Figures come from metrics.json, facts of the training from training.json, the rest from config.json; `card.md` adds what
-no file knows: metadata in a YAML front matter, and prose in sections, both optional. Prose is rendered by jinja, with
-`config`, `preprocessor`, `training`, `metrics`, `labels`, `facts`, `repo_id` and `name` at hand, so that it need not
-repeat a number by hand. `training` and `metrics` are none where their file is missing.
+Figures come from metrics.json, tables of what was tried beside this model from benchmarks.json (by any name an object
+of `title`, `about`, `columns` and `rows`), facts of the training from training.json, the rest from config.json;
+`card.md` adds what no file knows: metadata in a YAML front matter, and prose in sections, both optional. Prose is
+rendered by jinja, with `config`, `preprocessor`, `training`, `metrics`, `labels`, `facts`, `repo_id` and `name` at
+hand, so that it need not repeat a number by hand. `training` and `metrics` are none where their file is missing.
 """
 
 import argparse
@@ -248,6 +249,7 @@ def known_of(folder: Path, repo_id: str, source: Source) -> dict[str, Any]:
         "preprocessor": read_object(folder / "preprocessor_config.json"),
         "training": read_object(folder / "training.json"),
         "metrics": read_object(folder / "metrics.json"),
+        "benchmarks": read_object(folder / "benchmarks.json") or {},
         "labels": [config["id2label"][key] for key in sorted(config.get("id2label", {}), key=int)],
         "facts": {name: fact["value"] for name, fact in source.front.get("facts", {}).items()},
     }

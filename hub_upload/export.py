@@ -35,6 +35,7 @@ PUBLISHED = (
     "*.safetensors",
     "*.safetensors.index.json",
     "metrics.json",
+    "benchmarks.json",
     "training.json",
     "training_log.jsonl",
     "out_of_fold.json",

@@ -29,6 +29,7 @@ MEASURED = {
     "genre_moe": {"": ALL_OF_A_CHOICE},
     "beatmeter": {"": (*ALL_OF_A_CHOICE, "map")},
     "mathrock_affect": {"emotion": ("map", "ece"), **dict.fromkeys(("vibe", "intensity", "tempo"), ALL_OF_A_CHOICE)},
+    "mega_audioformer": {"": ALL_OF_A_CHOICE},
     "hubert": {},  # a backbone is probed: each question has a figure of its own
     "encodec": {},  # a codec answers no question
 }

@@ -122,6 +122,25 @@ def test_measured_affect_is_that_of_metrics_json():
     assert [row for row in affect_rows() if row not in README.splitlines()] == []
 
 
+CODES = {  # rows of the README's table of Mega-AudioFormer: model, evaluation
+    "speech or music, real recordings": ("mega-audioformer-speech-music", "test"),
+    "instrument family, rendered": ("mega-audioformer-instrument", "test"),
+    "instrument family, real notes": ("mega-audioformer-instrument", "real_notes"),
+    "genre, rendered": ("mega-audioformer-genre", "test"),
+    "genre, real songs": ("mega-audioformer-genre", "real"),
+}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_what_is_heard_in_codes_is_that_of_metrics_json(name):
+    model, evaluation = CODES[name]
+    part = json.loads((ROOT / "models" / model / "metrics.json").read_text())["results"][evaluation]
+    figure, beside = part["accuracy"], part.get("baselines", {}).get("logistic regression on code counts")
+    numbers = f"{part['n']} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f}"
+    other = f"{beside['accuracy']['value']:.3f}" if beside else "-"
+    assert f"| {name} | {numbers} | {figure['majority_baseline']:.3f} | {other} |" in README.splitlines()
+
+
 def test_agreement_with_librosa_is_that_of_the_benchmark():
     results = json.loads((ROOT / "benchmarks" / "results" / "score_facts.json").read_text())["styles"]
     text = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")

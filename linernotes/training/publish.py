@@ -5,14 +5,18 @@
 A published folder is a Hub repository as it stands: weights, configs, training facts, the figures and pictures that
 `linernotes evaluate runs/genre-moe/model` wrote, and its code as relative links into modeling/, so that there is one
 copy of every line and a clone's folder loads by AutoModel all the same. Its card.md and walkthrough.py are written by
-hand, README.md is made of all this afterwards: python -m linernotes.hub_upload.card models/genre-moe
+hand, benchmarks.json by programs that set it beside others. README.md is made of all this afterwards:
+
+    python -m linernotes.hub_upload.card models/genre-moe
 """
 
 import argparse
+import json
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import linernotes.modeling
 
@@ -52,6 +56,13 @@ def publish(trained: str | Path, published: str | Path) -> None:
             stale.unlink()  # of another class; a walkthrough may be a link too, to a sibling's
     for source in trained.glob("*.py"):
         (published / source.name).symlink_to(os.path.relpath(code / source.name, published))
+
+
+def add_benchmark(published: str | Path, name: str, table: dict[str, Any]) -> None:
+    """Puts a table on a published folder's card: `title`, `about`, `columns`, and `rows` of text."""
+    path = Path(published) / "benchmarks.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(known | {name: table}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

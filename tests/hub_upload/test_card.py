@@ -12,6 +12,7 @@ import pytest
 import yaml
 from card_reading import (
     allowed_rows,
+    benchmark_rows,
     evaluations_in,
     front_matter,
     heads_in,
@@ -29,6 +30,7 @@ from transformers import HubertConfig, Wav2Vec2FeatureExtractor
 import linernotes
 from linernotes.hub_upload.card import build_card
 from linernotes.hub_upload.errors import PublishError
+from linernotes.training.publish import add_benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = sorted(path.parent for path in ROOT.glob("models/*/config.json"))
@@ -132,7 +134,7 @@ def test_every_figure_is_in_a_table(folder):
     shown = evaluations_in((folder / "README.md").read_text())
     assert {title: shown_rows(part) for title, part in shown.items() if title} == {
         title: allowed_rows(measured) for title, measured in measured_by_title(folder).items()
-    }
+    } | benchmark_rows(folder)
 
 
 @EACH_CARD
@@ -232,6 +234,15 @@ def test_another_repository_is_named_everywhere(folder):
     assert text.count("somebody/their-genres") >= 5
     assert "\n# their-genres\n" in text
     assert ModelCard(text).data.model_name == "their-genres"
+
+
+def test_what_was_tried_beside_stands_in_tables(folder):
+    table = {"title": "From scratch", "about": "Equal steps.", "columns": ["method", "right"], "rows": [["a|b", "0.5"]]}
+    add_benchmark(folder, "table", table)
+    add_benchmark(folder, "other", table | {"title": "Beside another"})
+    measured = sections_of(build_card(folder))["Measured"]
+    assert "### From scratch\n\nEqual steps.\n\n| method | right |\n|---|---:|\n| a\\|b | 0.5 |" in measured
+    assert "### Beside another" in measured
 
 
 def test_without_metrics_nothing_is_claimed(folder):

@@ -133,9 +133,12 @@ GENRE_NOTEBOOKS = [
 ]
 METER_NOTEBOOK = pytest.param(("beatmeter-pocket", True), marks=pytest.mark.slow, id="beatmeter-pocket, short")
 AFFECT_NOTEBOOK = pytest.param(("mathrock-pocket", True), marks=pytest.mark.slow, id="mathrock-pocket, short")
+CODES_NOTEBOOK = pytest.param(
+    ("mega-audioformer-speech-music", True), marks=pytest.mark.slow, id="mega-audioformer-speech-music, short"
+)
 
 
-@pytest.fixture(params=[*GENRE_NOTEBOOKS, METER_NOTEBOOK, AFFECT_NOTEBOOK])
+@pytest.fixture(params=[*GENRE_NOTEBOOKS, METER_NOTEBOOK, AFFECT_NOTEBOOK, CODES_NOTEBOOK])
 def notebook(request):
     return executed(*request.param)
 
@@ -152,6 +155,11 @@ def meter_notebook(request):
 
 @pytest.fixture(params=[AFFECT_NOTEBOOK])
 def affect_notebook(request):
+    return executed(*request.param)
+
+
+@pytest.fixture(params=[CODES_NOTEBOOK])
+def codes_notebook(request):
     return executed(*request.param)
 
 
@@ -187,6 +195,14 @@ def test_the_walkthrough_of_affect_shows_saves_and_loads_and_reads_no_lyrics(aff
     assert "lyrics were given, but this model reads none" in printed(affect_notebook)
     assert "the same answer with them and without: yes" in printed(affect_notebook)
     assert re.search(r"^too_short.wav +error: too_short$", printed(affect_notebook), re.MULTILINE)
+
+
+def test_the_walkthrough_of_codes_shows_saves_and_loads(codes_notebook):
+    source = (MODELS / "mega-audioformer-speech-music" / "walkthrough.py").read_text()
+    assert shown_in(codes_notebook) == (len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE)), 3)
+    assert "the same answer with padding" in printed(codes_notebook)
+    assert "equal after reloading" in printed(codes_notebook)
+    assert re.search(r"^broken.wav +error: not_audio$", printed(codes_notebook), re.MULTILINE)
 
 
 def test_the_small_model_tells_the_genres_apart(genre_notebook):

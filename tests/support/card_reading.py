@@ -176,12 +176,21 @@ def wrong_in_index(text: str, metrics: dict) -> list[str]:
     return wrong
 
 
+def benchmark_rows(folder: Path) -> dict[str, set[tuple[str, ...]]]:
+    """Of each table of benchmarks.json by its title: first cells, and the numbers of the others."""
+    tables = read(folder, "benchmarks.json").values() if (folder / "benchmarks.json").is_file() else ()
+    return {table["title"]: {(row[0], *numbers_in(" ".join(row[1:]))) for row in table["rows"]} for table in tables}
+
+
 def unaccounted(text: str, folder: Path) -> list[str]:
     """Every number on the page that the files of the folder do not hold in that place."""
     metrics, by_title = read(folder, "metrics.json"), measured_by_title(folder)
     facts = [fact["value"] for fact in front_matter(folder).get("facts", {}).values()]
-    wrong = wrong_in_index(text, metrics)
+    wrong, beside = wrong_in_index(text, metrics), benchmark_rows(folder)
     for title, part in evaluations_in(text).items():
+        if title in beside:
+            wrong += [str(row) for row in shown_rows(part) - beside[title]]
+            continue
         measured = by_title.get(title, {})
         allowed = allowed_rows(measured) if title else overview_rows(by_title)
         wrong += [str(row) for row in shown_rows(part) - allowed]
