@@ -4,10 +4,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def train_and_kill(config: Path, data_dir: Path, overrides: list[str], run: Path) -> None:
+def train_and_kill(config: Path, data_dir: Path, overrides: Sequence[str], run: Path) -> None:
     """Runs `linernotes train` in a process of its own until it is killed; fails where it ended before that."""
     arguments = [str(config), [str(data_dir)], overrides, str(run)]
     code = f"from linernotes.training.train import train; train(*{arguments!r})"
