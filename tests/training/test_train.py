@@ -18,6 +18,7 @@ from linernotes.training.checkpoints import last_whole_checkpoint
 from linernotes.training.config import ConfigError
 from linernotes.training.evaluate import evaluate_folder, stages_before
 from linernotes.training.publish import publish
+from linernotes.training.recipes import genre_moe
 from linernotes.training.train import train
 
 
@@ -95,13 +96,20 @@ def test_a_run_that_was_stopped_is_not_begun_anew_by_mistake(data_dir, config, t
     assert train(config, [data_dir], out=tmp_path / "run", resume=True) == finished
 
 
-def test_a_checkpoint_that_was_cut_is_passed_over(tmp_path):
-    for step, text in ((10, '{"global_step": 10}'), (20, '{"global_st'), (30, None)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if text is not None:
-            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(text)
-    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
+def test_a_run_that_is_begun_anew_begins_without_the_checkpoints_of_the_last(data_dir, config, tmp_path, monkeypatch):
+    """Killed before its own first, it would be resumed from them."""
+    train(config, [data_dir], ["training.epochs=2"], tmp_path)
+    monkeypatch.setattr(genre_moe, "load_data", lambda *given: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception, match="killed"):
+        train(config, [data_dir], ["training.epochs=2", "training.seed=1"], tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_a_result_that_was_not_written_to_its_end_is_none(data_dir, config, tmp_path):
+    finished = train(config, [data_dir], out=tmp_path)
+    (finished / "training.json").unlink()
+    with pytest.raises(ConfigError, match="of a run that was stopped"):
+        train(config, [data_dir], out=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"])
