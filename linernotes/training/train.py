@@ -35,6 +35,7 @@ from linernotes.training.checkpoints import (
     without_what_learning_needs,
 )
 from linernotes.training.config import ConfigError, Experiment, TrainingOptions, load_experiment
+from linernotes.training.resuming import ResumableEpochs, SeededBatches
 from linernotes.training.rows import BASELINE
 from linernotes.training.sampling import WeightedSampler
 
@@ -64,6 +65,10 @@ class MusicTrainer(Trainer):
         with torch.no_grad():
             inputs = self.make_batch(self._prepare_inputs(inputs))
         return super().training_step(model, inputs, *args, **kwargs)
+
+    def _run_epoch(self, *args, **kwargs):
+        if self.state.global_step < self.state.max_steps:  # a run resumed from its last step would take one more
+            super()._run_epoch(*args, **kwargs)
 
     def create_optimizer(self, model=None):
         if self.parameter_groups is None or self.optimizer is not None:
@@ -208,12 +213,16 @@ def fit(
     callbacks: list[TrainerCallback] = [log]
     if options.patience is not None and options.best_metric is not None:
         callbacks.append(EarlyStoppingCallback(options.patience))
+    view = recipe.training_view(train_rows, experiment)
+    if options.save_steps is not None:
+        view = SeededBatches(view, seed)
+        callbacks.append(ResumableEpochs(view))
     trainer = MusicTrainer(
         experiment=experiment,
         rows=train_rows,
         model=model,
         args=training_arguments(experiment, run, seed, validation_rows is not None, kept),
-        train_dataset=recipe.training_view(train_rows, experiment),
+        train_dataset=view,
         eval_dataset=recipe.plain_view(validation_rows, experiment) if validation_rows is not None else None,
         compute_metrics=recipe.measure_epoch(experiment),
         data_collator=getattr(recipe, "collate", None),

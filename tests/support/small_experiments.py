@@ -25,6 +25,7 @@ from linernotes.corpora.manifest import write_manifest
 from linernotes.corpora.score.composer import compose
 from linernotes.corpora.score.plans import draw_plan
 from linernotes.corpora.splits import split_of
+from linernotes.training.recipes.pocket_codec import HELD_OUT
 
 # genre_moe
 
@@ -285,8 +286,8 @@ training: {epochs: 3, batch_size: 4, learning_rate: 0.0003, best_metric: null, p
 def pocket_codec_data(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     names = [f"song {number}" for number in range(40)]
-    songs = [name for name in names if split_of("pocket-codec", name) == "train"][:6]
-    songs += [name for name in names if split_of("pocket-codec", name) == "test"][:2]
+    songs = [name for name in names if split_of(HELD_OUT, name) == "train"][:6]
+    songs += [name for name in names if split_of(HELD_OUT, name) == "test"][:2]
     for name, groups in (("heard", songs), ("played", ["a", "b"])):
         (folder / name).mkdir()
         for number in range(len(groups)):

@@ -1,13 +1,14 @@
 """Both stages and the baseline on seconds of tones and noise: what learns, what is kept, written, resumed, measured."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import small_experiments
 import torch
-from killing import train_and_kill
+from killing import differing, train_and_kill
 from published_sonicverse import TINY_TEXT
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader
@@ -216,6 +217,18 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, data_dir, tmp_p
     resumed = train(config, [data_dir], overrides, tmp_path / "killed", resume=True)
     expected, found = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+@pytest.mark.slow
+def test_a_run_is_resumed_exactly_within_an_epoch_at_its_end_and_at_the_end_of_all(config, data_dir, tmp_path):
+    """Eight steps are an epoch, each draws captions, and the end of an epoch is measured."""
+    overrides = [*small_experiments.SONICVERSE_STAGES, "training.keep_checkpoints=12"]
+    whole = train(config, [data_dir], overrides, tmp_path / "whole")
+    for step in (3, 8, 11, 12):
+        run = tmp_path / f"from {step}"
+        shutil.copytree(whole.parent / f"checkpoint-{step}", run / f"checkpoint-{step}")
+        shutil.copy(whole.parent / "experiment.json", run)
+        assert differing(whole, train(config, [data_dir], overrides, run, resume=True)) == []
 
 
 # Measuring
