@@ -4,6 +4,7 @@
     python benchmarks/reliability.py mutated [--files 10000]
     python benchmarks/reliability.py determinism --data-dir DATA
     python benchmarks/reliability.py shift --data-dir DATA
+    python benchmarks/reliability.py killed [--points 20] [--recipes genre_moe ...]
 
 Asked are the published models, and of families without one a small model that nobody trained (not about shifts).
 DATA is a folder that holds `gtzan-audio-mini`, or that folder; only its training clips are heard.
@@ -31,8 +32,10 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from every_family import EVERY_FAMILY  # noqa: E402
 from hostile_audio import KINDS, counted, judged, make_corpus  # noqa: E402
+from killing import killed_at_random  # noqa: E402
 from mutated_audio import FORMATS, MEMORY_BYTES, SECONDS, Child, failures, mutated  # noqa: E402
 from sameness import differences, labels_of  # noqa: E402
+from small_experiments import SMALL  # noqa: E402
 
 from linernotes.corpora.gtzan import load_audio_clips  # noqa: E402
 from linernotes.modeling.audio import read_audio  # noqa: E402
@@ -162,7 +165,20 @@ def recordings(options: argparse.Namespace, most: int | None = None) -> list[tup
     return [(row["clip"], read_audio(row["audio"]["path"], RATE)) for row in rows[:most]]
 
 
-WHAT = {"hostile": hostile, "mutated": damaged, "determinism": determinism, "shift": shift}
+def killed(options: argparse.Namespace) -> dict[str, Any]:
+    """Small experiments of all recipes, killed at random times and resumed: is the result that of an unbroken run?"""
+    torch.set_num_threads(1)  # and so no threads, which a fork would lose
+    found = {}
+    for number, name in enumerate(SMALL):
+        if name in (options.recipes or SMALL):
+            with tempfile.TemporaryDirectory() as folder:
+                found[name] = killed_at_random(SMALL[name], Path(folder), options.points, seed=number)
+            differing = sum(bool(kill["differs"]) for kill in found[name]["kills"])
+            print(f"{name}: of {options.points} results {differing} differ; a run took {found[name]['seconds']} s")
+    return {"points": options.points, "recipes": found}
+
+
+WHAT = {"hostile": hostile, "mutated": damaged, "determinism": determinism, "shift": shift, "killed": killed}
 
 
 def main() -> None:
@@ -170,6 +186,8 @@ def main() -> None:
     parser.add_argument("what", choices=WHAT)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--points", type=int, default=20)
+    parser.add_argument("--recipes", nargs="+", choices=SMALL, help="all by default")
     parser.add_argument("--data-dir", type=Path)
     options = parser.parse_args()
     if options.what in ("determinism", "shift") and options.data_dir is None:
