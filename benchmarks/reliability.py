@@ -1,9 +1,13 @@
-"""What models make of recordings not to be trusted, of the same recording twice, and of some silence before it.
+"""What models make of recordings not to be trusted, very long, very many, heard twice or after some silence; and
+what training makes of being killed.
 
     python benchmarks/reliability.py hostile [--seeds 20]
     python benchmarks/reliability.py mutated [--files 10000]
     python benchmarks/reliability.py determinism --data-dir DATA
     python benchmarks/reliability.py shift --data-dir DATA
+    python benchmarks/reliability.py long [--hours 10] [--models genre-moe ...]
+    python benchmarks/reliability.py batch [--recordings 1000]
+    python benchmarks/reliability.py killed [--points 20] [--recipes genre_moe ...]
 
 Asked are the published models, and of families without one a small model that nobody trained (not about shifts).
 DATA is a folder that holds `gtzan-audio-mini`, or that folder; only its training clips are heard.
@@ -31,9 +35,15 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from every_family import EVERY_FAMILY  # noqa: E402
 from hostile_audio import KINDS, counted, judged, make_corpus  # noqa: E402
+from killing import killed_at_random  # noqa: E402
+from long_audio import cost_of_hearing, write_long  # noqa: E402
+from mixed_batches import Member, as_answers, make_batch, misplaced  # noqa: E402
 from mutated_audio import FORMATS, MEMORY_BYTES, SECONDS, Child, failures, mutated  # noqa: E402
 from sameness import differences, labels_of  # noqa: E402
+from small_experiments import SMALL  # noqa: E402
 
+import linernotes  # noqa: E402
+from linernotes.bulk import listen_to_folder  # noqa: E402
 from linernotes.corpora.gtzan import load_audio_clips  # noqa: E402
 from linernotes.modeling.audio import read_audio  # noqa: E402
 
@@ -162,14 +172,86 @@ def recordings(options: argparse.Namespace, most: int | None = None) -> list[tup
     return [(row["clip"], read_audio(row["audio"]["path"], RATE)) for row in rows[:most]]
 
 
-WHAT = {"hostile": hostile, "mutated": damaged, "determinism": determinism, "shift": shift}
+def long(options: argparse.Namespace) -> dict[str, Any]:
+    """A recording of hours and one of a tenth, through every model in a process of its own."""
+    found, hours = {}, (options.hours / 10, options.hours)
+    with tempfile.TemporaryDirectory() as folder:
+        recordings = [write_long(Path(folder) / f"{each:g}.flac", 3_600 * each) for each in hours]
+        for model in options.models or list(names_of_every_family()):
+            cost = found[model] = cost_of_hearing(model, *recordings)
+            part, whole = cost["recordings"]
+            cost["times_the_tenth"] = round(whole["seconds"] / part["seconds"], 2)
+            print(model, cost)
+    return {"hours": hours, "threads": 1, "models": found}
+
+
+def names_of_every_family() -> Iterator[str]:
+    """The published models, and families that have none, of which a small untrained one is heard with."""
+    models = linernotes.bundled_models()
+    yield from (model["name"] for model in models)
+    yield from sorted(EVERY_FAMILY.keys() - {model["family"] for model in models})
+
+
+def batch(options: argparse.Namespace) -> dict[str, Any]:
+    """Many recordings, a tenth of them bad, in one call of `predict`, and as a folder that becomes a table."""
+    found = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder, table = Path(place) / "recordings", Path(place) / "notes.jsonl"
+        folder.mkdir()
+        members = make_batch(folder, options.recordings, options.recordings // 10)
+        for name, model in of_every_family():
+            started = time.perf_counter()
+            answers = model.predict([member.path for member in members], errors="record")
+            found[name] = _tallied(members, answers, time.perf_counter() - started)
+            print(name, found[name])
+        started, files = time.perf_counter(), [member for member in members if member.path.is_file()]
+        listen_to_folder(folder, table, models=["genre-moe"])
+        answers = as_answers([json.loads(line) for line in table.read_text().splitlines()], folder)
+        tabled = {"model": "genre-moe", **_tallied(files, answers, time.perf_counter() - started)}
+        print("table", tabled)
+    return {"recordings": options.recordings, "bad": options.recordings // 10, "models": found, "table": tabled}
+
+
+def _tallied(members: list[Member], answers: list[dict], seconds: float) -> dict[str, Any]:
+    errors = sum("error" in answer for answer in answers)
+    wrong = misplaced(members, answers)
+    return {"answers": len(answers) - errors, "records": errors, "misplaced": wrong, "seconds": round(seconds, 1)}
+
+
+def killed(options: argparse.Namespace) -> dict[str, Any]:
+    """Small experiments of all recipes, killed at random times and resumed: is the result that of an unbroken run?"""
+    torch.set_num_threads(1)  # and so no threads, which a fork would lose
+    found = {}
+    for number, name in enumerate(SMALL):
+        if name in (options.recipes or SMALL):
+            with tempfile.TemporaryDirectory() as folder:
+                found[name] = killed_at_random(SMALL[name], Path(folder), options.points, seed=number)
+            differing = sum(bool(kill["differs"]) for kill in found[name]["kills"])
+            print(f"{name}: of {options.points} results {differing} differ; a run took {found[name]['seconds']} s")
+    return {"points": options.points, "recipes": found}
+
+
+WHAT = {
+    "hostile": hostile,
+    "mutated": damaged,
+    "determinism": determinism,
+    "shift": shift,
+    "long": long,
+    "batch": batch,
+    "killed": killed,
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("what", choices=WHAT)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--hours", type=float, default=10.0)
+    parser.add_argument("--models", nargs="+", choices=list(names_of_every_family()), help="all by default")
+    parser.add_argument("--recordings", type=int, default=1_000)
+    parser.add_argument("--points", type=int, default=20)
+    parser.add_argument("--recipes", nargs="+", choices=SMALL, help="all by default")
     parser.add_argument("--data-dir", type=Path)
     options = parser.parse_args()
     if options.what in ("determinism", "shift") and options.data_dir is None:

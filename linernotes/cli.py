@@ -160,7 +160,7 @@ def train(
 ) -> None:
     """Train the experiment of a config file; prints the folder of the finished model."""
     run = from_extra("train", "training.train", "train")
-    with refusing(from_extra("train", "training.config", "ConfigError"), FileNotFoundError):
+    with refusing(from_extra("train", "training.config", "ConfigError"), OSError):
         folder = run(config, data_dirs=data_dir, overrides=overrides, out=out, resume=resume, extra_data=extra_data)
     tell(folder)
 

@@ -56,19 +56,25 @@ def decode_into(
     """As `decoded`, into a file that the caller removes."""
     started, frames = time.perf_counter(), 0
     limits = {"source_sampling_rate": sampling_rate, "max_seconds": max_seconds}
-    with open_audio(audio, **limits) as (rate, blocks), _written(file, rate) as sound:
-        for block in blocks:
-            frames += len(block)
-            sound.write(block)
+    with open_audio(audio, **limits) as (rate, blocks):
+        with _writing(file):
+            # RF64 is WAV that may be longer than 4 GiB; its floats are written as they are
+            sound = soundfile.SoundFile(file, "w", round(rate), 1, format="RF64", subtype="FLOAT")
+        with sound:
+            for block in blocks:
+                frames += len(block)
+                with _writing(file):
+                    sound.write(block)
+            with _writing(file):
+                sound.close()
     return Decoded(file, describe(audio), frames / rate, time.perf_counter() - started)
 
 
 @contextmanager
-def _written(file: Path, rate: float) -> Iterator[soundfile.SoundFile]:
+def _writing(file: Path) -> Iterator[None]:
+    """libsndfile's errors here are of the disk; those of the recording, which it reads too, are its reader's."""
     try:
-        # RF64 is WAV that may be longer than 4 GiB; its floats are written as they are
-        with soundfile.SoundFile(file, "w", round(rate), 1, format="RF64", subtype="FLOAT") as sound:
-            yield sound
+        yield
     except soundfile.LibsndfileError as error:
         raise OSError(
             f"the decoded sound cannot be written to {file.parent} ({error.error_string}): make room there, "

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 from audio_files import encode, needs_ffmpeg, tone, transcode
+from hostile_audio import ANSWER, KINDS, SILENCE
 
 from linernotes.decoding import decoded
 from linernotes.modeling.audio import AudioError, read_audio
 
+HEARD = {ANSWER, SILENCE, "too_short"}  # how short is too short is the models' to say
 RATES = (16_000, 22_050, 24_000, 44_100, 48_000)
 
 
@@ -60,6 +62,18 @@ def test_bad_files_are_errors_with_their_own_name(tmp_path):
     with pytest.raises(AudioError, match=r"a\.mp3': no sound can be read") as error, decoded(tmp_path / "a.mp3"):
         pass
     assert (error.value.code, error.value.path) == ("not_audio", str(tmp_path / "a.mp3"))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not KINDS[kind].right & HEARD])
+def test_damage_within_a_recording_is_its_own_and_not_the_disk_s(kind, tmp_path):
+    """libsndfile reads the one and writes the other, and has one error for both."""
+    right, content = KINDS[kind].right, KINDS[kind].make(np.random.default_rng(0))
+    path = tmp_path / "song.flac"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(AudioError) as error, decoded(path):
+        pass
+    assert error.value.code in right
+    assert error.value.path == str(path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")

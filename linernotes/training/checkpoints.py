@@ -1,12 +1,19 @@
 """Checkpoints of a run: which are whole, and those that hold what a model learned, besides or in place of a folder."""
 
+import errno
 import json
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LEARNED = "learned.safetensors"  # in a checkpoint: all weights but the frozen ones, and those of learning alone
 
 
@@ -34,13 +41,52 @@ def load_learned(model: torch.nn.Module, checkpoint: Path) -> bool:
 
 
 def last_whole_checkpoint(run: Path) -> Path | None:
-    """The newest checkpoint written to its end (trainer_state.json is written last); broken ones are removed."""
-    whole = []
+    """The newest checkpoint that is whole, as is the best one that it names; broken ones are removed."""
+    folders, best_of = {}, {}
     for folder in run.glob("checkpoint-*"):
         try:
-            step = json.loads((folder / "trainer_state.json").read_text())["global_step"]
+            state = json.loads((folder / "trainer_state.json").read_text())  # it is written last
+            step = state["global_step"] if is_whole(folder) else None
         except (FileNotFoundError, json.JSONDecodeError, KeyError):
-            shutil.rmtree(folder)  # the run was killed while writing it
+            step = None
+        if step is None:  # the run was killed while writing it, or there was no room
+            shutil.rmtree(folder)
         else:
-            whole.append((step, folder))
-    return max(whole)[1] if whole else None
+            folders[step], best_of[step] = folder, state.get("best_global_step")
+    usable = [step for step, best in best_of.items() if not best or best in folders]
+    return folders[max(usable)] if usable else None
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether weights and optimiser are there to their ends, by what files say of their own lengths."""
+    weights, states = list(checkpoint.glob("*.safetensors")), [*checkpoint.glob("*.pt"), *checkpoint.glob("*.pth")]
+    try:
+        for path in weights:
+            with safe_open(path, "pt"):
+                pass
+    except SafetensorError:
+        return False
+    return bool(weights) and (checkpoint / "optimizer.pt").is_file() and all(map(is_zipfile, states))
+
+
+@contextmanager
+def refusing_full_disk(run: Path) -> Iterator[None]:
+    """A run that has no room to be written in ends with one line, an OSError that says where and how to go on."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if not _tells_of_no_room(error):
+            raise
+        place, reason = getattr(error, "filename", None) or run, str(error).splitlines()[0]
+        raise OSError(
+            f"{place} cannot be written ({reason}): make room on that disk, then go on with --resume from the last "
+            f"whole checkpoint in {run}"
+        ) from error
+
+
+def _tells_of_no_room(error: Exception) -> bool:
+    """Python says it by a number; safetensors in words; torch only that a file is shorter than what it wrote."""
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    told = re.search(r"os error (\d+)|PytorchStreamWriter|unexpected pos", str(error))
+    return bool(told) and (told[1] is None or int(told[1]) in NO_ROOM)

@@ -27,17 +27,21 @@ from safetensors.torch import save_file
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from linernotes.corpora.splits import grouped_folds
+from linernotes.journal import write_whole
 from linernotes.training.checkpoints import (
     LEARNED,
     frozen_weights,
     last_whole_checkpoint,
     load_learned,
+    refusing_full_disk,
     without_what_learning_needs,
 )
 from linernotes.training.config import ConfigError, Experiment, TrainingOptions, load_experiment
+from linernotes.training.resuming import ResumableEpochs, SeededBatches
 from linernotes.training.rows import BASELINE
 from linernotes.training.sampling import WeightedSampler
 
+FINISHED = "training.json"  # in a run's `model` folder: written last
 SHOWN = ("loss", "eval_loss", "eval_accuracy")  # on a terminal, while training
 
 
@@ -63,6 +67,10 @@ class MusicTrainer(Trainer):
         with torch.no_grad():
             inputs = self.make_batch(self._prepare_inputs(inputs))
         return super().training_step(model, inputs, *args, **kwargs)
+
+    def _run_epoch(self, *args, **kwargs):
+        if self.state.global_step < self.state.max_steps:  # a run resumed from its last step would take one more
+            super()._run_epoch(*args, **kwargs)
 
     def create_optimizer(self, model=None):
         if self.parameter_groups is None or self.optimizer is not None:
@@ -138,6 +146,7 @@ def train(
     Raises:
         ConfigError: the experiment is not one, or the run folder holds another or an unfinished one.
         FileNotFoundError: a data set is in none of the folders.
+        OSError: the disk is full; what was written before is whole.
     """
     transformers.utils.logging.disable_progress_bar()
     datasets.utils.logging.set_verbosity_error()  # views are functions: that they have no fingerprint is no news
@@ -148,29 +157,28 @@ def train(
     experiment = load_experiment(config, overrides)
     recipe, options = experiment.recipe, experiment.training
     run = Path(out or Path("runs") / experiment.name)
-    run.mkdir(parents=True, exist_ok=True)
-    remember(experiment, run, resume)
-    if not resume:
-        shutil.rmtree(run / "model", ignore_errors=True)  # of an earlier run, which is done anew
-    started = time.monotonic()
-    data = recipe.load_data(experiment, [Path(folder) for folder in data_dirs])
-    crossed = cross_validate(experiment, data, run) if options.folds else None
-    model = fit(experiment, data.train, data.validation, run, options.seed, resume)
-    recipe.finish(model, data, experiment, crossed, run)
-    folder = run / "model"
-    recipe.save(model, folder, experiment)
-    if crossed is not None:
-        (folder / "out_of_fold.json").write_text(json.dumps(crossed))
-    shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
-    facts = training_facts(experiment, model, data.sources, time.monotonic() - started)
-    (folder / "training.json").write_text(json.dumps(facts, indent=2))
+    with refusing_full_disk(run):
+        run.mkdir(parents=True, exist_ok=True)
+        remember(experiment, run, resume)
+        started = time.monotonic()
+        data = recipe.load_data(experiment, [Path(folder) for folder in data_dirs])
+        crossed = cross_validate(experiment, data, run) if options.folds else None
+        model = fit(experiment, data.train, data.validation, run, options.seed, resume)
+        recipe.finish(model, data, experiment, crossed, run)
+        folder = run / "model"
+        recipe.save(model, folder, experiment)
+        if crossed is not None:
+            (folder / "out_of_fold.json").write_text(json.dumps(crossed))
+        shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
+        facts = training_facts(experiment, model, data.sources, time.monotonic() - started)
+        write_whole(folder / FINISHED, json.dumps(facts, indent=2).encode())
     return folder
 
 
 def remember(experiment: Experiment, run: Path, resume: bool) -> None:
     """Writes down what is run; a run that is resumed must be the one that was begun, and one that was stopped is not
     begun anew by mistake."""
-    if not resume and not (run / "model").is_dir() and (checkpoint := last_whole_checkpoint(run)):
+    if not resume and not (run / "model" / FINISHED).is_file() and (checkpoint := last_whole_checkpoint(run)):
         raise ConfigError(
             f"{run} holds {checkpoint.name} of a run that was stopped; go on with --resume, name another folder with "
             "--out, or remove this one"
@@ -180,7 +188,10 @@ def remember(experiment: Experiment, run: Path, resume: bool) -> None:
         raise ConfigError(
             f"{path} describes another experiment; resume with the same settings, or train without --resume"
         )
-    path.write_text(document)
+    if not resume:  # before the new experiment is there, which would be resumed from them
+        for stale in (run / "model", *run.glob("checkpoint-*")):
+            shutil.rmtree(stale, ignore_errors=True)
+    write_whole(path, document.encode())  # cut short, it would be another experiment
 
 
 def fit(
@@ -200,20 +211,21 @@ def fit(
     recipe, options = experiment.recipe, experiment.training
     model = created(experiment, train_rows)
     checkpoint = last_whole_checkpoint(run) if resume else None
-    if not resume:
-        for stale in run.glob("checkpoint-*"):
-            shutil.rmtree(stale)
     run.mkdir(parents=True, exist_ok=True)
     log = JsonlLog(run / "log.jsonl")
     callbacks: list[TrainerCallback] = [log]
     if options.patience is not None and options.best_metric is not None and kept:
         callbacks.append(EarlyStoppingCallback(options.patience))
+    view = recipe.training_view(train_rows, experiment)
+    if options.save_steps is not None:
+        view = SeededBatches(view, seed)
+        callbacks.append(ResumableEpochs(view))
     trainer = MusicTrainer(
         experiment=experiment,
         rows=train_rows,
         model=model,
         args=training_arguments(experiment, run, seed, validation_rows is not None, kept),
-        train_dataset=recipe.training_view(train_rows, experiment),
+        train_dataset=view,
         eval_dataset=recipe.plain_view(validation_rows, experiment) if validation_rows is not None else None,
         compute_metrics=recipe.measure_epoch(experiment),
         data_collator=getattr(recipe, "collate", None),

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import small_experiments
 import torch
-from clicks import write_backbone, write_corpus
+from clicks import write_corpus
 from killing import train_and_kill
 from safetensors.torch import load_file
 
@@ -20,32 +21,17 @@ from linernotes.training.train import train
 
 pytestmark = pytest.mark.slow
 
-EXPERIMENT = """
-family: beatmeter
-name: beatmeter-test
-model: {{backbone_name: {backbone}, labels: ["3", "4", "5"], head_type: tempogram, chunk_seconds: 2.0,
-        head_hidden_size: 16, tempogram_channels: 4, tempogram_hidden_size: 16, min_lag_seconds: 0.08, lag_octaves: 4,
-        lags_per_octave: 12, dropout: 0.0}}
-data: {{corpora: [clicks], crop_seconds: 2.5, noise_std: 0.001, shift_seconds: 0.05}}
-training: {{epochs: 2, batch_size: 10, gradient_accumulation_steps: 1, learning_rate: 0.001, lora_learning_rate: 0.001,
-           lora_rank: 2, eval_batch_size: 12, patience: null, highest_losses: 5, mask_time_prob: 0.2}}
-"""
 HEAD_FIRST = ("training.head_epochs=16", "training.head_batch_size=15", "training.head_learning_rate=0.003")
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write_corpus(folder / "clicks", {"train": 20, "validation": 4, "test": 6})
-    return folder
+    return small_experiments.beatmeter_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("config")
-    path = folder / "experiment.yaml"
-    path.write_text(EXPERIMENT.format(backbone=write_backbone(folder / "tiny-mert")))
-    return path
+    return small_experiments.beatmeter_config(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +128,7 @@ def test_extra_data_is_learned_from_besides(config, data_dir, tmp_path):
 
 
 def test_a_killed_run_resumes_to_the_same_weights(config, data_dir, tmp_path):
-    overrides = ["training.epochs=3", "training.highest_losses=0", "training.head_epochs=1"]
+    overrides = small_experiments.BEATMETER_STAGES
     unbroken = train(config, [data_dir], overrides, tmp_path / "unbroken")
     run = tmp_path / "killed"
     train_and_kill(config, data_dir, overrides, run)

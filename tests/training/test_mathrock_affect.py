@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import riffs
-import soundfile
+import small_experiments
 import torch
 from killing import train_and_kill
-from published_mathrock import TINY_CLAP, TINY_WAVLM
+from published_mathrock import TINY_WAVLM
 from safetensors.torch import load_file
 
 import linernotes
@@ -25,38 +24,17 @@ from linernotes.training.recipes import mathrock_affect
 from linernotes.training.rows import Data
 from linernotes.training.train import precision, train
 
-EXPERIMENT = {
-    "family": "mathrock_affect",
-    "name": "mathrock-test",
-    "model": {
-        "wavlm_config": TINY_WAVLM, "clap_config": TINY_CLAP, "window_seconds": 2.5, "projection_size": 16,
-        "fusion_size": 16, "head_hidden_size": 16, "fusion_dropout": 0.0, "head_dropout": 0.0,
-    },
-    "data": {"corpora": ["riffs"], "timed_recordings": ["songs"], "shift_seconds": 0.05},
-    "training": {
-        "epochs": 2, "batch_size": 6, "learning_rate": 0.003, "backbone_learning_rate": 0.002, "eval_batch_size": 6,
-        "half_precision": True, "writing_weight": 1.0,
-    },
-}  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
-    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    riffs.write_corpus(folder / "riffs", {"train": 10, "validation": 4, "test": 4})
-    (folder / "songs").mkdir()
-    for name in ("a", "b"):
-        soundfile.write(folder / "songs" / f"{name}.wav", 0.1 * rng.standard_normal(48_000), 16_000)
-    (folder / "songs" / "metadata.csv").write_text("file_name,group,tempo_bpm\na.wav,x,70\nb.wav,y,150\n")
-    return folder
+    return small_experiments.mathrock_affect_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "experiment.yaml"
-    path.write_text(json.dumps(EXPERIMENT))  # JSON is YAML
-    return path
+    return small_experiments.mathrock_affect_config(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,14 @@
 """Pre-training and fine-tuning on seconds of noise and tones: what is taken over, what is written, an exact resume."""
 
-import csv
 import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+import small_experiments
 import torch
 from killing import train_and_kill
-from pocket_codec import RATE, SIZES, noise, tiny_codec
+from pocket_codec import tiny_codec
 from safetensors.torch import load_file
 
 import linernotes
@@ -19,24 +17,6 @@ from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.evaluate import evaluate_folder
 from linernotes.training.recipes import mega_audioformer, mega_audioformer_pretraining
 from linernotes.training.train import fit, train
-
-COMMON = f"""
-model: {{{", ".join(f"{name}: {value}" for name, value in SIZES.items())}, frames_per_patch: 3LABELS}}
-"""
-PRETRAINING = """
-family: mega_audioformer_pretraining
-name: pretraining-test
-data: {sets: [{name: clips}], codec: CODEC, crop_seconds: 0.6, validation_share: 0.3, codec_bandwidth_kbps: 6.0}
-training: {epochs: 3, batch_size: 4, learning_rate: 0.003, best_metric: null, patience: null}
-"""
-FINE_TUNING = """
-family: mega_audioformer
-name: fine-tuning-test
-data: {sets: [{name: clips}, {name: others, splits: {train: test}, evaluation: other}], codec: CODEC, seconds: 1.0,
-       codec_bandwidth_kbps: 6.0, level_db: [-22, -20], copies: 1, mask_share: 0.2}
-training: {epochs: 12, batch_size: 8, learning_rate: 0.01, encoder_learning_rate: 0.003, patience: null,
-           half_precision: true}
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,33 +32,16 @@ def kept_codes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
-    """Noise and tones of 1 s, eight groups; and two clips more of another set."""
-    folder = tmp_path_factory.mktemp("data")
-    times = np.arange(RATE) / RATE
-    for name, count in (("clips", 32), ("others", 4)):
-        (folder / name).mkdir()
-        with (folder / name / "metadata.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["file_name", "label", "split", "group", "seconds"])
-            for number in range(count):
-                tone = 0.1 * np.sin(2 * np.pi * (200 + 40 * number) * times)
-                soundfile.write(folder / name / f"{number}.wav", tone if number % 2 else noise(1.0, number), RATE)
-                group = number // 4
-                split = "train" if group < 5 or name == "others" else ("validation", "test", "test")[group - 5]
-                writer.writerow([f"{number}.wav", ("noise", "tone")[number % 2], split, f"{name} {group}", 1.0])
-    return folder
+    return small_experiments.mega_audioformer_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def configs(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("configs")
-    tiny_codec().save_pretrained(folder / "codec")
-    written = {}
-    for name, text in (("pretraining", PRETRAINING), ("fine_tuning", FINE_TUNING)):
-        model = COMMON.replace("LABELS", ", labels: [noise, tone]" if name == "fine_tuning" else "")
-        written[name] = folder / f"{name}.yaml"
-        written[name].write_text(text.replace("CODEC", str(folder / "codec")) + model)
-    return written
+    return {
+        "pretraining": small_experiments.mega_audioformer_pretraining_config(folder),
+        "fine_tuning": small_experiments.mega_audioformer_config(folder),
+    }
 
 
 @pytest.fixture(scope="module")

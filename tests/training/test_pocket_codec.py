@@ -3,53 +3,29 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+import small_experiments
 import torch
 from killing import train_and_kill
 from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, EncodecModel
 
-from linernotes.corpora.manifest import write_manifest
-from linernotes.corpora.splits import split_of
 from linernotes.training.codec_training import said_again
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.recipes import pocket_codec
 from linernotes.training.train import train
 
 RATE = 24_000
-EXPERIMENT = """
-family: pocket_codec
-name: codec-test
-model: {target_bandwidths: [1.5, 3.0], num_filters: 8, upsampling_ratios: [10, 8, 4], hidden_size: 8,
-        num_lstm_layers: 1, use_causal_conv: false, codebook_size: 32}
-data: {recordings: [heard], rendered: [played], crop_seconds: 0.2, first_excerpts: 8}
-training: {epochs: 3, batch_size: 4, learning_rate: 0.0003, best_metric: null, patience: null}
-"""
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
-    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    names = [f"song {number}" for number in range(40)]
-    songs = [name for name in names if split_of("pocket-codec", name) == "train"][:6]
-    songs += [name for name in names if split_of("pocket-codec", name) == "test"][:2]
-    for name, groups in (("heard", songs), ("played", ["a", "b"])):
-        (folder / name).mkdir()
-        rows = []
-        for number, group in enumerate(groups):
-            soundfile.write(folder / name / f"{number}.flac", 0.1 * rng.standard_normal(RATE), RATE)
-            rows.append({"path": f"{number}.flac", "labels": [], "group": group, "split": "train", "licence": "CC0"})
-        write_manifest(rows, folder / name / "manifest.jsonl")
-    return folder
+    return small_experiments.pocket_codec_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "experiment.yaml"
-    path.write_text(EXPERIMENT)
-    return path
+    return small_experiments.pocket_codec_config(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import small_experiments
 import soundfile
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,6 @@ from transformers import AutoFeatureExtractor, AutoModel, HubertModel
 
 from linernotes.corpora.frame_targets import CLASSES, FLAGS, UNKNOWN
 from linernotes.corpora.manifest import write_manifest
-from linernotes.corpora.score.composer import compose
-from linernotes.corpora.score.plans import draw_plan
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.constant_q import PHASE_GAINS
 from linernotes.training.frame_heads import WEIGHTS, smeared
@@ -25,52 +23,16 @@ from linernotes.training.recipes import pocket_mert
 from linernotes.training.train import train
 
 RATE = 24_000
-EXPERIMENT = """
-family: pocket_mert
-name: pocket-test
-model: {conv_dim: [72, 16], conv_kernel: [512, 4], conv_stride: [160, 2], feat_extract_norm: layer, conv_bias: true,
-        do_stable_layer_norm: true, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2,
-        intermediate_size: 32, num_conv_pos_embeddings: 8, num_conv_pos_embedding_groups: 2,
-        hidden_dropout: 0.0, attention_dropout: 0.0, layerdrop: 0.0, mask_time_prob: 0.2, mask_time_length: 4}
-data: {rendered: [clips], recordings: [heard], crop_seconds: 1.0, recordings_share: 0.25}
-training: {epochs: 3, batch_size: 4, learning_rate: 0.01, best_metric: null, patience: null}
-"""
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
-    """Clips with scores (their sound is noise: what is learned is not the point here) and recordings without."""
-    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    rows = []
-    for number in range(10):
-        score = compose(draw_plan("pop", rng, seconds=3.0))
-        split = "train" if number < 8 else "validation"
-        path = Path("audio") / split / f"{number:06d}.flac"
-        notes = folder / "clips/midi" / split / f"{number:06d}.mid"
-        for file in (folder / "clips" / path, notes):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / "clips" / path, 0.1 * rng.standard_normal(3 * RATE), RATE)
-        score.midi.write(str(notes))
-        rows.append(
-            row(str(path), str(number), split) | {"facts": json.dumps(asdict(score.facts)), "duration_seconds": 3.0}
-        )
-    write_manifest(rows, folder / "clips/manifest.jsonl")
-    (folder / "heard/audio").mkdir(parents=True)
-    for number in range(2):
-        soundfile.write(folder / f"heard/audio/{number}.flac", 0.1 * rng.standard_normal(4 * RATE), RATE)
-    write_manifest([row(f"audio/{n}.flac", f"song {n}", "train") for n in range(2)], folder / "heard/manifest.jsonl")
-    return folder
-
-
-def row(path: str, group: str, split: str) -> dict:
-    return {"path": path, "labels": [], "group": group, "split": split, "licence": "CC0"}
+    return small_experiments.pocket_mert_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "experiment.yaml"
-    path.write_text(EXPERIMENT)
-    return path
+    return small_experiments.pocket_mert_config(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +181,7 @@ def test_a_teacher_listens_again_when_the_recordings_are_others(config, data_dir
         shutil.copytree(data_dir / name, tmp_path / name)
     louder = 0.1 * np.random.default_rng(1).standard_normal(4 * RATE)
     soundfile.write(tmp_path / "heard/audio/new.flac", louder, RATE)
-    write_manifest([row("audio/new.flac", "song", "train")], tmp_path / "heard/manifest.jsonl")
+    write_manifest([small_experiments.row("audio/new.flac", "song")], tmp_path / "heard/manifest.jsonl")
     kept = set((tmp_path / "heard").glob("heard-by-*.arrow"))
     data = pocket_mert.load_data(load_experiment(config), [tmp_path])
     assert len(data.train) == 9

@@ -1,17 +1,18 @@
 """Both stages and the baseline on seconds of tones and noise: what learns, what is kept, written, resumed, measured."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import small_experiments
 import torch
-from described_music import make_corpus, make_real, make_texts, make_voices
-from killing import train_and_kill
-from published_sonicverse import TINY_TEXT, audio_config, text_config, tiny_tokenizer
+from killing import differing, train_and_kill
+from published_sonicverse import TINY_TEXT
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader
-from transformers import HubertModel, LlamaForCausalLM, Wav2Vec2FeatureExtractor
+from transformers import LlamaForCausalLM
 
 import linernotes
 from linernotes.training import hidden_states
@@ -22,25 +23,6 @@ from linernotes.training.evaluate import evaluate_folder
 from linernotes.training.hidden_states import listen, padded_states, states_of, with_hidden_states
 from linernotes.training.recipes import sonicverse
 from linernotes.training.train import train
-
-TASKS = {
-    "instrument_detection": {"classes": ["drums", "electricguitar", "piano", "voice"]},
-    "genre_detection": {"classes": ["jazz", "pop", "rock"]},
-    "key_detection": {"classes": ["C major", "A minor"]},
-    "vocals_detection": {"classes": ["instrumental", "female", "male"]},
-}
-EXPERIMENT = """
-family: sonicverse
-name: NAME
-model: {audio_name: AUDIO, text_name: nobody/tiny-speaker, tasks: TASKS, content_tokens: 3, task_tokens: 1,
-        backbone_size: 16, head_hidden_size: 16, projector_hidden_size: 12, max_new_tokens: 6, window_seconds: 2.0,
-        caption_seconds: 2.0}
-data: {corpora: [corpus], voices: voices, test_singers: [heycat], validation_singers: [davidson], real: real,
-       frame_stride: 5, max_tokens: 80, validation_rows: 4, test_captions: 3}
-training: {language_model: TEXT, max_steps: 4, batch_size: 4, eval_batch_size: 4, gradient_accumulation_steps: 1,
-           learning_rate: 0.003, save_steps: 1, head_epochs: 12, head_batch_size: 8, half_precision: true,
-           head_learning_rate: 0.01, logging_steps: 1}
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,37 +38,17 @@ def kept_states(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    make_corpus(folder / "corpus")
-    make_voices(folder / "voices")
-    make_real(folder / "real")
-    make_texts(folder / "texts")
-    return folder
+    return small_experiments.sonicverse_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory) -> Path:
-    """An encoder and a language model of random weights."""
-    folder = tmp_path_factory.mktemp("parts")
-    torch.manual_seed(0)
-    HubertModel(audio_config()).save_pretrained(folder / "audio")
-    extractor = Wav2Vec2FeatureExtractor(sampling_rate=24_000, do_normalize=True)
-    extractor.save_pretrained(folder / "audio")
-    LlamaForCausalLM(text_config()).save_pretrained(folder / "text")
-    tiny_tokenizer().save_pretrained(folder / "text")
-    return folder
+    return small_experiments.sonicverse_parts(tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture(scope="module")
-def config(parts, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("configs")
-    (folder / "tasks.json").write_text(json.dumps(TASKS))
-    frozen = {name: task | {"requires_grad": False, "weight": 0.0} for name, task in TASKS.items()}
-    (folder / "tasks_ft.json").write_text(json.dumps(frozen))
-    text = EXPERIMENT.replace("AUDIO", str(parts / "audio")).replace("TEXT", str(parts / "text"))
-    for name, tasks in (("stage1", "tasks.json"), ("no-tasks", "{}")):
-        (folder / f"{name}.yaml").write_text(text.replace("NAME", f"{name}-test").replace("TASKS", tasks))
-    return folder / "stage1.yaml"
+def config(parts) -> Path:
+    return small_experiments.sonicverse_config(parts)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +173,7 @@ def test_in_the_second_stage_heads_stay_and_projectors_learn(config, first, data
     state = load_file(first / "model.safetensors")
     second = load_file(train(config, [data_dir], second_stage(first), tmp_path / "second") / "model.safetensors")
     changed = {name.split(".")[1] for name in state if not torch.equal(state[name], second[name])}
-    assert changed == {"lmm_projector", *(f"{name}_projector" for name in TASKS)}
+    assert changed == {"lmm_projector", *(f"{name}_projector" for name in small_experiments.TASKS)}
     assert all(torch.equal(state[name], second[name]) for name in state if name.startswith("audio_encoder."))
 
 
@@ -249,12 +211,24 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(config, data_dir, tm
 @pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, data_dir, tmp_path, kept_states, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_CACHE", str(kept_states))
-    overrides = ["training.head_epochs=2", "training.max_steps=12"]
+    overrides = small_experiments.SONICVERSE_STAGES
     whole = train(config, [data_dir], overrides, tmp_path / "whole")
     train_and_kill(config, data_dir, overrides, tmp_path / "killed")
     resumed = train(config, [data_dir], overrides, tmp_path / "killed", resume=True)
     expected, found = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+@pytest.mark.slow
+def test_a_run_is_resumed_exactly_within_an_epoch_at_its_end_and_at_the_end_of_all(config, data_dir, tmp_path):
+    """Eight steps are an epoch, each draws captions, and the end of an epoch is measured."""
+    overrides = [*small_experiments.SONICVERSE_STAGES, "training.keep_checkpoints=12"]
+    whole = train(config, [data_dir], overrides, tmp_path / "whole")
+    for step in (3, 8, 11, 12):
+        run = tmp_path / f"from {step}"
+        shutil.copytree(whole.parent / f"checkpoint-{step}", run / f"checkpoint-{step}")
+        shutil.copy(whole.parent / "experiment.json", run)
+        assert differing(whole, train(config, [data_dir], overrides, run, resume=True)) == []
 
 
 # Measuring

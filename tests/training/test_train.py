@@ -1,6 +1,5 @@
 """Training from an experiment file to a Hub folder, on miniature tables: what it writes, and a resume after a kill."""
 
-import csv
 import json
 import pickle
 import shutil
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_experiments
 import torch
 from killing import train_and_kill
 from safetensors.torch import load_file
@@ -18,52 +18,18 @@ from linernotes.training.checkpoints import last_whole_checkpoint
 from linernotes.training.config import ConfigError
 from linernotes.training.evaluate import evaluate_folder, stages_before
 from linernotes.training.publish import publish
+from linernotes.training.recipes import genre_moe
 from linernotes.training.train import train
-
-EXPERIMENT = """
-family: genre_moe
-name: genre-test
-model: {labels: [jazz, rock], num_experts: 2, gate_alignment_weight: 0.5, log_features: [52, 56]}
-data: {statistics: tables, other_genres: true, real_share: 1.0, mixup: 1.0, noise: 0.3, teacher: true}
-training: {epochs: 12, batch_size: 16, best_metric: null, patience: null, learning_rate: 0.005}
-"""
-COLUMNS = [
-    *("chroma_stft_mean", "chroma_stft_var", "rms_mean", "rms_var", "spectral_centroid_mean", "spectral_centroid_var"),
-    *("spectral_bandwidth_mean", "spectral_bandwidth_var", "rolloff_mean", "rolloff_var"),
-    *("zero_crossing_rate_mean", "zero_crossing_rate_var", "harmony_mean", "harmony_var", "perceptr_mean"),
-    *("perceptr_var", "tempo"),
-    *(f"mfcc{k}_{statistic}" for k in range(1, 21) for statistic in ("mean", "var")),
-]
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
-    """A table of three genres, six artists each, that differ in every column."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "tables").mkdir()
-    rng = np.random.default_rng(0)
-    statistics, metadata = [], []
-    for number, genre in enumerate(("jazz", "rock", "disco")):
-        for song in range(24):
-            clip = f"{genre}.{song:05}"
-            values = np.exp(rng.normal(loc=0.7 * number, scale=0.5, size=len(COLUMNS)))
-            statistics.append(
-                {"clip": clip, "label": genre, "split": "train", "length": 1} | dict(zip(COLUMNS, values, strict=True))
-            )
-            metadata.append({"clip": clip, "label": genre, "split": "train", "group": f"{genre} artist {song % 6}"})
-    for name, rows in (("features_30_sec.csv", statistics), ("metadata.csv", metadata)):
-        with (folder / "tables" / name).open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
-    return folder
+    return small_experiments.genre_moe_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "experiment.yaml"
-    path.write_text(EXPERIMENT)
-    return path
+    return small_experiments.genre_moe_config(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +96,20 @@ def test_a_run_that_was_stopped_is_not_begun_anew_by_mistake(data_dir, config, t
     assert train(config, [data_dir], out=tmp_path / "run", resume=True) == finished
 
 
-def test_a_checkpoint_that_was_cut_is_passed_over(tmp_path):
-    for step, text in ((10, '{"global_step": 10}'), (20, '{"global_st'), (30, None)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if text is not None:
-            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(text)
-    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
+def test_a_run_that_is_begun_anew_begins_without_the_checkpoints_of_the_last(data_dir, config, tmp_path, monkeypatch):
+    """Killed before its own first, it would be resumed from them."""
+    train(config, [data_dir], ["training.epochs=2"], tmp_path)
+    monkeypatch.setattr(genre_moe, "load_data", lambda *given: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception, match="killed"):
+        train(config, [data_dir], ["training.epochs=2", "training.seed=1"], tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_a_result_that_was_not_written_to_its_end_is_none(data_dir, config, tmp_path):
+    finished = train(config, [data_dir], out=tmp_path)
+    (finished / "training.json").unlink()
+    with pytest.raises(ConfigError, match="of a run that was stopped"):
+        train(config, [data_dir], out=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"])
