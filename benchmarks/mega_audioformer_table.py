@@ -159,9 +159,9 @@ def for_card(lines: list[dict[str, Any]], task: str, seeds: int, overrides: list
     steps = dict(given.split("=", 1) for given in overrides).get("training.max_steps", "as many")
     return {
         "title": "From scratch, fine-tuned, with augmentation",
-        "about": "Beside the published model, which learned longer: every cell learned for "
-        f"{steps} steps, with {seeds} seeds, of a share of the labels. Intervals resample seeds and groups of rows together; the last column is "
-        "what fine-tuning adds to the same network that starts from random weights.",
+        "about": f"Beside the published model, which learned longer: every cell learned for {steps} steps, with "
+        f"{seeds} seeds, of a share of the labels. Intervals resample seeds and groups of rows together; the last "
+        "column is what fine-tuning adds to the same network that starts from random weights.",
         "columns": ["asked about", "method", "kbit/s", "labels", "n", "accuracy", "95 % interval", "minus scratch"],
         "rows": [
             [
