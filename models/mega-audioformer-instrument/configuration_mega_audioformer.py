@@ -1,0 +1,1 @@
+../../modeling/configuration_mega_audioformer.py

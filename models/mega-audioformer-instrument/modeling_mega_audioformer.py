@@ -1,0 +1,1 @@
+../../modeling/modeling_mega_audioformer.py
