@@ -17,13 +17,14 @@ from linernotes.corpora.frame_targets import FLAGS
 from linernotes.corpora.manifest import write_manifest
 from linernotes.corpora.meter_rows import as_datasets, rendered_rows, tempo_heading
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification
+from linernotes.training.arguments import training_arguments
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.frame_heads import EVENTS
 from linernotes.training.head_first import hear, kept_periods, row_of, together, train_events, train_head
 from linernotes.training.head_stages import events_of
 from linernotes.training.recipes import beatmeter
 from linernotes.training.rows import Data
-from linernotes.training.train import MusicTrainer, training_arguments
+from linernotes.training.train import MusicTrainer
 
 EXPERIMENT = """
 family: beatmeter

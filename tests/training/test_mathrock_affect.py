@@ -15,6 +15,7 @@ import linernotes
 from linernotes.corpora.affect_rows import ROW
 from linernotes.modeling.affect import CHOICES, EMOTIONS
 from linernotes.modeling.modeling_mathrock_affect import MathRockForAffect
+from linernotes.training.arguments import precision
 from linernotes.training.checkpoints import LEARNED, frozen_weights, last_whole_checkpoint
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.constant_q import constant_q_filters
@@ -22,7 +23,7 @@ from linernotes.training.evaluate import evaluate_folder
 from linernotes.training.plain_affect import RATE_HZ, beat_tracker_tempo
 from linernotes.training.recipes import mathrock_affect
 from linernotes.training.rows import Data
-from linernotes.training.train import precision, train
+from linernotes.training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
 
