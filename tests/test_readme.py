@@ -141,6 +141,19 @@ def test_what_is_heard_in_codes_is_that_of_metrics_json(name):
     assert f"| {name} | {numbers} | {figure['majority_baseline']:.3f} | {other} |" in README.splitlines()
 
 
+def test_the_results_told_of_affect_are_those_of_metrics_json():
+    test = json.loads((ROOT / "models/mathrock-pocket/metrics.json").read_text())["results"]["test"]
+    text = " ".join((ROOT / "docs/mathrock.md").read_text(encoding="utf-8").split())
+    tempo, tracked = test["tempo"]["by_origin"], test["tempo"]["by_origin_of_beat_tracker"]["recordings"]
+    shares = {name: f"{test[name]['macro_f1']['value']:.3f}" for name in ("intensity", "vibe")}
+    assert f"({tempo['composed']['n']}): macro F1 of the tempo {tempo['composed']['macro_f1']['value']:.3f}" in text
+    assert f"of the intensity {shares['intensity']} and of the vibe {shares['vibe']}" in text
+    assert f"mean average precision of the emotions {test['emotion']['map']['value']:.3f}" in text
+    real, other = tempo["recordings"], tracked["macro_f1"]["value"]
+    assert f"On {real['n']} real recordings the tempo's is {real['macro_f1']['value']:.3f}" in text
+    assert f"where a beat tracker has {other:.3f}" in text
+
+
 def test_agreement_with_librosa_is_that_of_the_benchmark():
     results = json.loads((ROOT / "benchmarks" / "results" / "score_facts.json").read_text())["styles"]
     text = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")
