@@ -73,3 +73,15 @@ def test_a_small_model_is_measured_whole(tiny_folder, tmp_path, capsys):
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[:4] == ["model", "way", "forward", "predict"]
     assert [row.split()[0] for row in rows] == ["tiny-moe"] * 3
+
+
+def test_the_speeds_told_are_those_that_were_measured():
+    root = Path(__file__).parents[1]
+    told = (root / "docs" / "onnx.md").read_text(encoding="utf-8").splitlines()
+    models = json.loads((root / "benchmarks" / "results" / "onnx_speed.json").read_text())["models"]
+    for name, measured in models.items():
+        speed, sizes = measured["predict"], measured["bytes"]
+        faster = " | ".join(f"{speed['times_faster'][way]:.2f}" for way in ("onnx", "onnx int8"))
+        megabytes = " | ".join(f"{sizes[way] / 1e6:.1f} MB" for way in ("onnx", "onnx int8"))
+        row = f"| {name} | {1000 * speed['seconds']['torch']:.1f} ms | {faster} | {megabytes} | "
+        assert f"{row}{measured['largest_difference']['onnx int8']:.1e} |" in told

@@ -141,6 +141,32 @@ def test_what_is_heard_in_codes_is_that_of_metrics_json(name):
     assert f"| {name} | {numbers} | {figure['majority_baseline']:.3f} | {other} |" in README.splitlines()
 
 
+def test_the_results_told_of_codes_are_those_of_the_benchmarks():
+    text = " ".join((ROOT / "docs/mega_audioformer.md").read_text(encoding="utf-8").split())
+    vad = json.loads((ROOT / "benchmarks/results/speech_music_vad.json").read_text())
+    right = {who: round(share * vad["n"]) for who, share in vad["accuracy"].items()}
+    assert f"in {right['model']} of {vad['n']} real clips" in text
+    assert f"silero-vad, is right in {right['silero-vad']} of them" in text
+    told = ("instrument family, rendered", "instrument family, real notes", "genre, rendered")
+    for model, evaluation in (CODES[name] for name in told):
+        part = json.loads((ROOT / "models" / model / "metrics.json").read_text())["results"][evaluation]
+        assert f"{part['accuracy']['value']:.3f} of {part['n']}" in text
+    lines = json.loads((ROOT / "benchmarks/results/mega_audioformer_table.json").read_text())
+    gains = {
+        task: [
+            line["accuracy_minus_scratch"]
+            for line in lines
+            if (line["task"], line["evaluation"], line["method"]) == (task, "test", "fine-tuned")
+        ]
+        for task in ("genre", "instrument")
+    }
+    spans = [
+        f"{min(g['value'] for g in found):.2f} to {max(g['value'] for g in found):.2f}" for found in gains.values()
+    ]
+    assert f"by {spans[0]} for genre and {spans[1]} for instruments" in text
+    assert all(gain["low"] > 0 for found in gains.values() for gain in found)
+
+
 def test_the_results_told_of_affect_are_those_of_metrics_json():
     test = json.loads((ROOT / "models/mathrock-pocket/metrics.json").read_text())["results"]["test"]
     text = " ".join((ROOT / "docs/mathrock.md").read_text(encoding="utf-8").split())
