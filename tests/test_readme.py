@@ -167,6 +167,21 @@ def test_the_results_told_of_codes_are_those_of_the_benchmarks():
     assert all(gain["low"] > 0 for found in gains.values() for gain in found)
 
 
+def test_the_speeds_told_are_those_of_the_benchmark():
+    results = json.loads((ROOT / "benchmarks/results/throughput.json").read_text())["threads"]["1"]
+    text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    for name, told in results["models"].items():
+        halved, floors = told["times_real_time_bfloat16"], told["times_the_floor"]
+        assert f"| {name} | {told['times_real_time']:.0f} | {halved:.0f} | {floors:.1f} |" in text
+    for name, told in results["others"].items():
+        assert f"| {name} | {told['times_real_time']:.0f} | - | - |" in text
+    folder = results["folder"]
+    assert f"{folder['clips']} clips, decoded by one worker beside them: {folder['times_real_time']:g} times" in text
+    features = json.loads((ROOT / "benchmarks/results/features.json").read_text())["speed"]["1"]
+    milliseconds = 1000 * features["linernotes_seconds"]
+    assert f"take {milliseconds:.0f} ms, {features['speedup']:.1f} times less than librosa" in text
+
+
 def test_the_results_told_of_affect_are_those_of_metrics_json():
     test = json.loads((ROOT / "models/mathrock-pocket/metrics.json").read_text())["results"]["test"]
     text = " ".join((ROOT / "docs/mathrock.md").read_text(encoding="utf-8").split())
