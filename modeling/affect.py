@@ -35,10 +35,10 @@ def complaints(config: Any) -> Iterator[str]:
         told = "they must be 4 numbers, 0 or above and not all 0"
         yield f"task_weights are {config.task_weights}; {told}: {', '.join(TASKS)}"
     for name in ("projection_size", "fusion_size", "head_hidden_size"):
-        if getattr(config, name) < 1:
-            yield f"{name} is {getattr(config, name)}; it must be 1 or more"
+        if getattr(config, name) == 0:  # below it every family's own check speaks
+            yield f"{name} is 0; it must be 1 or more"
     for name in ("fusion_dropout", "head_dropout", "abstain_below", *(f"{task}_abstain_below" for task in CHOICES)):
-        if not 0 <= getattr(config, name) <= 1:
+        if getattr(config, name) < 0 or getattr(config, name) > 1:  # NaN is every family's matter
             yield f"{name} is {getattr(config, name)}; it must be from 0 to 1"
     for task in CHOICES:
         labels, temperature = getattr(config, f"{task}_labels"), getattr(config, f"{task}_temperature")
