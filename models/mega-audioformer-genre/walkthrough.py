@@ -156,6 +156,7 @@ for kind, answer in zip(examples, answers):
 #
 # The codec's encoder makes a vector of every frame; the first codebook has the entry that is nearest to it, the second
 # the entry nearest to what is then left over, and so on. All that is heard from here on are the numbers of entries.
+# A frame is shorter than a wave of a low note, so that entries change while a note lasts: what lasts has to be learned.
 
 # %%
 
@@ -171,7 +172,7 @@ for axis, (kind, samples) in zip(axes, examples.items()):
     for book, color in zip(range(min(2, len(codes))), COLORS):
         axis.plot(np.arange(codes.shape[1]) / config.frame_rate, codes[book], ".", color=color, markersize=3)
     axis.set(ylabel=kind, yticks=[])
-axes[0].set_title("entries of the first two codebooks; a note that lasts keeps its own")
+axes[0].set_title("entries of the first two codebooks, frame by frame")
 axes[-1].set_xlabel("seconds")
 picture("codes.png")
 
