@@ -82,14 +82,7 @@ def listen_to_folder(
         ValueError: the table is there already, has another suffix, or was begun with other models.
         OSError: a folder cannot be read, or a disk is full.
     """
-    if out.suffix not in FORMS:
-        raise ValueError(f"{out} ends in {out.suffix or 'nothing'}; allowed are {', '.join(FORMS)}")
-    if out.exists():
-        raise ValueError(f"{out} is there already: delete it to listen anew, or name another file")
-    if out.suffix == ".parquet":
-        import pyarrow  # noqa: F401 (better missed now than at the end)
-    if write_tags and not can_read_tags():
-        raise ValueError('--write-tags needs mutagen: pip install "linernotes[tags]"')
+    check_table(out, write_tags)
     state, files = _state(), recordings(folder)
     listener = Listener(models, device=device or (str(state.device) if state.device else None))
     journal = Journal(out.with_name(f"{out.name}.journal"))
@@ -99,21 +92,32 @@ def listen_to_folder(
     state.wait_for_everyone()
     done = journal.read()
     state.wait_for_everyone()  # nobody writes before everybody has read: all see the same groups
-    groups = _groups(files, done, batch_size)
-    with state.split_between_processes(groups) as own:
+    with state.split_between_processes(_groups(files, done, batch_size)) as own:
         _hear(listener, folder, own, journal, batch_size, workers, progress)
     state.wait_for_everyone()
     if not state.is_main_process:
         return Outcome()
     done = journal.read()
-    rows = [done[name] for name in files]
+    rows = {name: done[name] for name in files}
     untagged = []
     if write_tags:
         backup = out.with_name(f"{out.name}.old-tags.jsonl")
-        untagged = write_row_tags(((folder / name, done[name]) for name in files), backup)
-    _write_table(rows, out)
+        untagged = write_row_tags(((folder / name, row) for name, row in rows.items()), backup)
+    _write_table(list(rows.values()), out)
     journal.remove()
-    return Outcome(len(rows), sum(row["error_code"] is not None for row in rows), untagged)
+    return Outcome(len(rows), sum(row["error_code"] is not None for row in rows.values()), untagged)
+
+
+def check_table(out: Path, write_tags: bool) -> None:
+    """Raises ValueError where what is asked for cannot be written at the end, hours from now."""
+    if out.suffix not in FORMS:
+        raise ValueError(f"{out} ends in {out.suffix or 'nothing'}; allowed are {', '.join(FORMS)}")
+    if out.exists():
+        raise ValueError(f"{out} is there already: delete it to listen anew, or name another file")
+    if out.suffix == ".parquet":
+        import pyarrow  # noqa: F401 (better missed now than at the end)
+    if write_tags and not can_read_tags():
+        raise ValueError('--write-tags needs mutagen: pip install "linernotes[tags]"')
 
 
 def _state() -> Any:

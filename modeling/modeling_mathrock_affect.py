@@ -88,7 +88,6 @@ class MathRockForAffect(MusicModel):
             self.task_log_variances = nn.Parameter(torch.zeros(len(TASKS)))
         if config.text_config is not None:
             self.lyrics = LyricsBranch(config)
-        self.tokenizer = None
         self.post_init()
 
     @torch.no_grad()
@@ -130,12 +129,6 @@ class MathRockForAffect(MusicModel):
         if model.config.text_config is not None and pretrained_model_name_or_path is not None:
             model.tokenizer = load_tokenizer(pretrained_model_name_or_path, **kwargs)
         return loaded
-
-    def save_pretrained(self, save_directory, **kwargs):
-        """Writes a whole Hub repository, with the tokenizer where there is one."""
-        super().save_pretrained(save_directory, **kwargs)
-        if self.tokenizer is not None and kwargs.get("is_main_process", True):
-            self.tokenizer.save_pretrained(save_directory)
 
     @cached_property
     def feature_extractor(self) -> MathRockAffectFeatureExtractor:

@@ -35,7 +35,7 @@ from .containers import missing_bytes  # noqa: F401 (named for transformers: see
 from .ecdc import open_ecdc
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import Hearing, MusicModel, unbatch
+from .music_model import Hearing, MusicModel, rounded, unbatch
 from .windows import Window, spans
 
 HEAT_SECONDS = 1.0  # what `explain` leaves out at a time
@@ -175,8 +175,7 @@ class MegaAudioFormerModel(MegaAudioFormerPreTrainedModel):
         # it would be an entry of another codebook; an exported graph can refuse nothing
         if not torch.compiler.is_exporting() and (low < 0 or high > self.pad_code):
             raise ValueError(f"codes are from {low} to {high}; allowed are 0 to {self.mask_code - 1}")
-        per_patch = self.config.frames_per_patch
-        codes = F.pad(codes, (0, -codes.shape[-1] % per_patch), value=self.pad_code)
+        codes = F.pad(codes, (0, -codes.shape[-1] % self.config.frames_per_patch), value=self.pad_code)
         first_entry = torch.arange(codes.shape[1], device=codes.device) * (self.pad_code + 1)
         entries = (codes + first_entry[:, None]).transpose(1, 2)  # (batch, frames, codebooks)
         return self.embed_codes(entries).flatten(1, 2).unflatten(1, (-1, self.patch_tokens))
@@ -214,9 +213,8 @@ class MegaAudioFormerForMaskedLM(MegaAudioFormerPreTrainedModel):
         """
         codes, valid = self.model.tokens(codes, attention_mask, input_values)
         if labels is not None and labels.shape != codes.shape:
-            raise ValueError(
-                f"labels have shape {tuple(labels.shape)}; allowed is that of the codes, {tuple(codes.shape)}"
-            )
+            got, allowed = tuple(labels.shape), tuple(codes.shape)
+            raise ValueError(f"labels have shape {got}; allowed is that of the codes, {allowed}")
         heard = self.model(codes, valid, **kwargs)
         wanted = (torch.zeros_like(codes) if labels is None else labels).transpose(1, 2)  # frame by frame
         asked = F.pad(wanted != IGNORED, (0, 0, 0, -wanted.shape[1] % self.config.frames_per_patch))
@@ -310,8 +308,7 @@ class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
         return {"probabilities": logits.sigmoid() if many else logits.softmax(-1)}
 
     def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
-        shares = [round(float(share), 7) for share in reading["probabilities"]]  # what follows differs between batches
-        probabilities = dict(zip(self.config.labels, shares, strict=True))
+        probabilities = rounded(self.config.labels, reading["probabilities"])
         predicted = max(probabilities, key=probabilities.get)
         return {
             "predicted_label": predicted,

@@ -80,7 +80,6 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
         self.projector = MultiTaskProjector(config)
         has_words = config.has_language_model
         self.language_model = AutoModelForCausalLM.from_config(config.text_config) if has_words else None
-        self.tokenizer = None
         self.post_init()
         self.freeze()
 
@@ -164,12 +163,6 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
         elif not model.config.has_language_model and (folder := fetched(model.config.text_name)):
             model.add_language_model(folder)
         return loaded
-
-    def save_pretrained(self, save_directory, **kwargs):
-        """Writes a whole Hub repository, with the tokenizer where there is one."""
-        super().save_pretrained(save_directory, **kwargs)
-        if self.tokenizer is not None and kwargs.get("is_main_process", True):
-            self.tokenizer.save_pretrained(save_directory)
 
     def freeze(self) -> None:
         """As in both stages of training: neither encoder nor language model learn, heads as the config says."""

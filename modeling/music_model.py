@@ -156,13 +156,17 @@ def refuse_adapter(source: str | PathLike | None, **options: Any) -> None:
 
 
 class MusicModel(PreTrainedModel):
-    """A published model: loads by `AutoModel.from_pretrained(repo, trust_remote_code=True)`, answers by `predict`."""
+    """A published model: loads by `AutoModel.from_pretrained(repo, trust_remote_code=True)`, answers by `predict`.
+
+    tokenizer: of a model that reads or writes words, else None.
+    """
 
     config_class = MusicConfig
     base_model_prefix = ""
     main_input_name = "input_values"
     auto_classes: ClassVar[tuple[str, ...]] = ("AutoModel", "AutoModelForAudioClassification")
     missing_keys: tuple[str, ...] = ()
+    tokenizer: PreTrainedTokenizerBase | None = None
     accepts_loss_kwargs = False  # a loss is a mean over its batch: Trainer divides it among accumulated steps
 
     def __init_subclass__(cls, **kwargs):
@@ -191,12 +195,14 @@ class MusicModel(PreTrainedModel):
     # Saving and loading
 
     def save_pretrained(self, save_directory, **kwargs):
-        """Writes a whole Hub repository: weights, code, the config with every Auto class, the extractor's config."""
+        """Writes a whole Hub repository: weights, code, the config with every Auto class, extractor and tokenizer."""
         module = type(self).__module__.rsplit(".", 1)[-1]
         self.config.auto_map = {auto: f"{module}.{type(self).__name__}" for auto in self.auto_classes}
         super().save_pretrained(save_directory, **kwargs)
         if kwargs.get("is_main_process", True):
             self.feature_extractor.save_pretrained(save_directory)
+            if self.tokenizer is not None:
+                self.tokenizer.save_pretrained(save_directory)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info=False, **kwargs):
