@@ -47,13 +47,20 @@ def training_arguments(experiment: Experiment, run: Path, seed: int, validated: 
 
 
 def precision(options: TrainingOptions) -> dict[str, bool]:
-    """How numbers are kept while a GPU trains, as transformers names it."""
+    """How numbers are kept while it trains, as transformers names it."""
     if not torch.cuda.is_available():
-        return {}
+        is_short = options.mixed_precision and not torch.accelerator.is_available() and multiplies_bfloat16()
+        return {"bf16": True, "use_cpu": True} if is_short else {}
     rounded = {"tf32": True} if options.tf32 else {}
     if options.mixed_precision:
         rounded |= {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
     return rounded
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor does so by itself; without such instructions bfloat16 is slower than float32."""
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
 def scheduling(options: TrainingOptions) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class TrainingOptions:
         scheduler: "cosine" to the smallest learning rate, "constant", or "plateau": the rate is multiplied by
             `plateau_factor` after more than `plateau_patience` epochs without a better `best_metric`.
         min_learning_rate: where the cosine of the learning rate ends, and below which no plateau brings it.
-        mixed_precision: on a GPU, bfloat16 where it has it, else float16 with scaled losses; nothing on a CPU.
+        mixed_precision: on a GPU, bfloat16 where it has it, else float16 with scaled losses; on a CPU bfloat16 where it
+            has instructions for it, else nothing.
         tf32: on a GPU that has it, whether products of float32 matrices are rounded to TF32.
         gradient_checkpointing: whether activations are computed again for the gradient instead of being kept.
         logging_steps: steps between two lines of the log; None for one an epoch.

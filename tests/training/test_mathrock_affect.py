@@ -216,9 +216,16 @@ def test_the_beat_tracker_finds_the_tempo_of_clicks():
     assert beat_tracker_tempo(np.zeros(10 * RATE_HZ, np.float32)) == 0.0
 
 
-def test_numbers_are_kept_short_where_a_gpu_trains(config, monkeypatch):
+def test_numbers_are_kept_short_where_that_is_faster(config, monkeypatch):
     asked, not_asked = (load_experiment(config, [f"training.mixed_precision={on}"]).training for on in (True, False))
-    assert precision(asked) == precision(not_asked) == {}
+    for instructions, expected in (
+        ({}, {}),
+        ({"avx512_bf16": True}, {"bf16": True, "use_cpu": True}),
+        ({"amx_bf16": True}, {"bf16": True, "use_cpu": True}),
+    ):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda found=instructions: found)
+        assert precision(asked) == expected
+        assert precision(not_asked) == {}
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     for is_supported, name in ((True, "bf16"), (False, "fp16")):
         monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda is_supported=is_supported: is_supported)
