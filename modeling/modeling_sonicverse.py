@@ -37,7 +37,15 @@ from .music_config import MusicConfig  # noqa: F401
 from .music_model import load_backbone, load_tokenizer, name_of_backbone, preprocessing, start_as_torch_does
 from .music_tags import ANSWER_KEYS  # noqa: F401
 from .music_words import meant_by  # noqa: F401
-from .projector import ContentProjector, MultiTaskProjector, TaskHead, all_hidden_states, task_loss, word_loss
+from .projector import (
+    ContentProjector,
+    MultiTaskProjector,
+    TaskHead,
+    all_hidden_states,
+    labels_from_first,
+    task_loss,
+    word_loss,
+)
 from .sections import SectionFinder  # noqa: F401
 from .spectral import mel_spectrogram  # noqa: F401
 from .stories import story  # noqa: F401
@@ -49,7 +57,8 @@ from .windows import Window  # noqa: F401
 class SonicVerseOutput(ModelOutput):
     """
     loss: scalar, when labels or task labels are given.
-    logits: of the language model, (batch, tokens, vocab_size), when it was given input_ids.
+    logits: of the language model, (batch, tokens, vocab_size), when it was given input_ids; while it trains with labels
+        those of the last tokens alone, from the one before the first label on.
     task_logits: by task, (batch, classes), divided by its temperature in eval mode.
     audio_tokens: (batch, audio_tokens, width), what the language model is told of the sound.
     hidden_states, attentions: on request, of the language model, a tensor for each layer.
@@ -241,6 +250,9 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
         )
         if input_ids is not None:
             embeds = self.embedded(input_ids, output.audio_tokens)
+            if self.training and labels is not None:  # a third of a step's time would go into logits that nobody asks
+                labels = labels_from_first(labels, input_ids)
+                kwargs = {"logits_to_keep": labels.shape[1], **kwargs}
             said = self.language_model(inputs_embeds=embeds, attention_mask=attention_mask, use_cache=False, **kwargs)
             output.logits, output.hidden_states, output.attentions = said.logits, said.hidden_states, said.attentions
         if labels is not None:

@@ -169,6 +169,14 @@ def all_hidden_states(
     return states, mask.long()
 
 
+def labels_from_first(labels: Tensor, input_ids: Tensor) -> Tensor:
+    """Labels (batch, tokens), -100 for none, from the token before the first that is asked for: their logits do."""
+    if labels.shape != input_ids.shape:
+        raise ValueError(f"labels have shape {tuple(labels.shape)}; allowed is {tuple(input_ids.shape)}")
+    asked = (labels != IGNORED).any(0).nonzero()
+    return labels[:, max(int(asked[0]) - 1, 0) if len(asked) else -1 :]
+
+
 def word_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of the next word, logits (batch, tokens, vocab_size), labels (batch, tokens), -100 for none.
 

@@ -197,6 +197,16 @@ def test_the_loss_of_words_is_that_of_the_answer_alone():
     assert nothing.loss.item() == 0
 
 
+def test_while_it_trains_only_what_is_asked_gets_logits():
+    model = make(dropout=0.0)
+    chat, inputs = learned(model, "slow jazz with piano", "rock ."), inputs_of(model, noise(1.0), noise(1.0, 1))
+    whole, short = model.eval()(**inputs, **chat), model.train()(**inputs, **chat)
+    before = int((chat["labels"] != -100).any(0).nonzero()[0]) - 1
+    assert before > 0
+    torch.testing.assert_close(short.logits, whole.logits[:, before:])
+    torch.testing.assert_close(short.loss, whole.loss)
+
+
 def test_the_whole_loss_adds_each_task_by_its_weight():
     tasks = {"key_detection": TASKS["key_detection"] | {"weight": 0.5}, "mood_detection": TASKS["mood_detection"]}
     model = make(tasks=tasks)

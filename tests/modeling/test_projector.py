@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from linernotes.modeling.projector import MultiTaskProjector, task_loss, word_loss
+from linernotes.modeling.projector import MultiTaskProjector, labels_from_first, task_loss, word_loss
 
 TASKS = {"key_detection": {"classes": ["C major", "A minor"]}, "mood_detection": {"classes": ["sad"]}}
 
@@ -98,3 +98,20 @@ def test_a_word_is_asked_of_the_place_before_it():
     assert word_loss(logits, torch.full((1, 3), -100)).item() == 0
     with pytest.raises(ValueError, match=r"labels have shape \(1, 2\); allowed is \(1, 3\)"):
         word_loss(logits, labels[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        ([[-100, -100, 3, 1], [-100, -100, -100, 2]], 3),
+        ([[3, 2, 1, 0], [-100, -100, -100, 2]], 4),
+        ([[-100] * 4] * 2, 1),
+    ],
+)
+def test_from_the_first_label_on_the_loss_is_the_same(labels, kept):
+    labels, logits = torch.tensor(labels), torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
+    short = labels_from_first(labels, labels)
+    assert short.shape == (2, kept)
+    assert torch.equal(word_loss(logits[:, -kept:], short), word_loss(logits, labels))
+    with pytest.raises(ValueError, match=r"labels have shape \(2, 4\); allowed is \(2, 3\)"):
+        labels_from_first(labels, labels[:, 1:])
