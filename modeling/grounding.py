@@ -1,7 +1,7 @@
 """Captions that agree with what the heads hear: which statements contradict them, and which caption to take.
 
-Only confident heads have a say: of an exclusive head (key, vocals) the class whose probability is high enough, of the
-others the classes that are surely there and those that surely are not. What no head hears cannot be contradicted.
+Only confident heads have a say: what one surely hears may not be denied, what it surely does not hear may not be
+claimed. Of an exclusive head (key, vocals) a class also rules out others. What no head hears cannot be contradicted.
 """
 
 from dataclasses import dataclass, field
@@ -10,58 +10,53 @@ from typing import Any
 from .caption_facts import Statement, sentences, statements
 from .music_words import meant_by
 
+HEARD_BY = {"key": "key", "vocals": "vocals", "instrument": "instruments", "style": "genres"}  # kinds of statements
+EXCLUSIVE = ("key", "vocals")
+
 
 @dataclass
 class Known:
-    """What is sure about a recording.
+    """What heads say of a recording.
 
-    key, vocals: the class that holds, None where that is not sure. instruments, genres: each class with its
-    probability. above, below: from where on a class is surely there, up to where surely not.
+    heard: by kind of statement each class with its probability. above, below: from where on a class is surely there, up
+    to where surely not.
     """
 
-    key: str | None = None
-    vocals: str | None = None
-    instruments: dict[str, float] = field(default_factory=dict)
-    genres: dict[str, float] = field(default_factory=dict)
+    heard: dict[str, dict[str, float]] = field(default_factory=dict)
     above: float = 0.8
     below: float = 0.05
 
 
 def known(answer: dict[str, Any], above: float, below: float) -> Known:
-    """What is sure in an answer of SonicVerse; what has no head in this model is not in the answer."""
-    sure = Known(above=above, below=below)
-    for name in ("key", "vocals"):
-        if name in answer and answer[name]["confidence"] >= above:
-            setattr(sure, name, answer[name]["label"])
-    for name in ("instruments", "genres"):
-        if name in answer:
-            setattr(sure, name, answer[name]["probabilities"])
-    return sure
+    """What an answer of SonicVerse says; what has no head in this model is not in the answer."""
+    heard = {kind: answer[name]["probabilities"] for kind, name in HEARD_BY.items() if name in answer}
+    return Known(heard, above, below)
+
+
+def claimed(statement: Statement, classes: list[str]) -> list[str]:
+    """Classes of a head, by any of which a statement would be true; "a voice" is a woman's or a man's."""
+    if statement.kind in EXCLUSIVE:
+        meant = ("female", "male") if statement.value == "voice" else (statement.value,)
+        return [name for name in classes if name in meant]
+    return meant_by(statement.value, classes)
 
 
 def contradicts(statement: Statement, sure: Known) -> bool:
     """Whether a statement is false of what is sure."""
-    if statement.kind == "key":
-        return sure.key is not None and statement.value != sure.key
-    if statement.kind == "vocals":
-        claims_any = statement.value == "voice" and sure.vocals in ("female", "male")
-        return sure.vocals is not None and statement.value != sure.vocals and not claims_any
-    if statement.kind not in ("instrument", "style"):
-        return False
-    heard = sure.instruments if statement.kind == "instrument" else sure.genres
-    shares = [heard[each] for each in meant_by(statement.value, list(heard))]
+    heard = sure.heard.get(statement.kind, {})
+    meant = claimed(statement, list(heard))
+    if statement.kind in EXCLUSIVE:
+        ruled_out = any(share >= sure.above for name, share in heard.items() if name not in meant)
+        return ruled_out or (bool(meant) and sum(heard[name] for name in meant) <= sure.below)
     if statement.denied:
-        return any(share >= sure.above for share in shares)
-    return bool(shares) and all(share <= sure.below for share in shares)
+        return any(heard[name] >= sure.above for name in meant)
+    return bool(meant) and all(heard[name] <= sure.below for name in meant)
 
 
 def confirms(statement: Statement, sure: Known) -> bool:
     """Whether a statement is true of what is sure."""
-    if statement.kind in ("key", "vocals"):
-        return statement.value == getattr(sure, statement.kind)
-    heard = {"instrument": sure.instruments, "style": sure.genres}.get(statement.kind, {})
-    shares = [heard[each] for each in meant_by(statement.value, list(heard))]
-    return not statement.denied and any(share >= sure.above for share in shares)
+    heard = sure.heard.get(statement.kind, {})
+    return not statement.denied and any(heard[name] >= sure.above for name in claimed(statement, list(heard)))
 
 
 def contradictions(caption: str, sure: Known) -> list[Statement]:

@@ -6,10 +6,12 @@ from linernotes.modeling.caption_facts import statements
 from linernotes.modeling.grounding import Known, agreeing, best, confirms, contradictions, known
 
 SURE = Known(
-    key="A minor",
-    vocals="female",
-    instruments={"piano": 0.9, "acousticguitar": 0.01, "electricguitar": 0.02, "drums": 0.03, "bass": 0.4},
-    genres={"jazz": 0.95, "rock": 0.01},
+    {
+        "key": {"A minor": 0.85, "C major": 0.1, "E minor": 0.05},
+        "vocals": {"instrumental": 0.1, "female": 0.88, "male": 0.02},
+        "instrument": {"piano": 0.9, "acousticguitar": 0.01, "electricguitar": 0.02, "drums": 0.03, "bass": 0.4},
+        "style": {"jazz": 0.95, "rock": 0.01},
+    }
 )
 
 
@@ -46,14 +48,16 @@ def test_what_is_not_sure_contradicts_nothing():
     assert contradictions("A rock song in C major with drums and a male voice.", Known()) == []
 
 
-def test_only_confident_heads_are_known():
+def test_a_head_that_is_not_sure_rules_out_only_what_is_surely_not_so():
     answer = {
-        "key": {"label": "A minor", "confidence": 0.79},
-        "vocals": {"label": "male", "confidence": 0.8},
-        "instruments": {"probabilities": {"piano": 0.5}},
+        "key": {"probabilities": {"A minor": 0.79, "C major": 0.17, "E minor": 0.04}},
+        "vocals": {"probabilities": {"instrumental": 0.94, "female": 0.03, "male": 0.03}},
+        "moods": {"probabilities": {"sad": 1.0}},
     }
-    sure = known(answer, above=0.8, below=0.05)
-    assert (sure.key, sure.vocals, sure.instruments, sure.genres) == (None, "male", {"piano": 0.5}, {})
+    sure = known(answer, above=0.95, below=0.05)
+    assert set(sure.heard) == {"key", "vocals"}
+    wrong = contradictions("In A minor. In C major. In E minor. In F major. A man sings. There is a voice.", sure)
+    assert [statement.value for statement in wrong] == ["E minor", "male"], "the voices together are 0.06"
     assert known({}, 0.8, 0.05) == Known()
 
 
