@@ -17,6 +17,7 @@ from linernotes.corpora.caption_writer import captions_of, write_caption
 from linernotes.corpora.music_facts import MusicFacts, task_labels
 from linernotes.modeling.chat import DEFAULT_PROMPT, IGNORED, MARK, conversation, padded
 from linernotes.modeling.configuration_sonicverse import SonicVerseConfig as Config
+from linernotes.modeling.language_models import located
 from linernotes.modeling.music_model import load_tokenizer, name_of_backbone
 from linernotes.training.codec_tokens import Preparation, read_row
 from linernotes.training.hidden_states import (
@@ -45,8 +46,8 @@ def config_of(experiment: Any) -> Config:
 
 
 def speaker_of(experiment: Any) -> str:
-    """Where the language model lies: a folder or a Hub id."""
-    return experiment.training.language_model or experiment.model["text_name"]
+    """Where the language model lies: a folder, that of one which `linernotes fetch-llm` has fetched, or a Hub id."""
+    return str(located(experiment.training.language_model or experiment.model["text_name"]))
 
 
 def view(rows: Dataset, experiment: Any, varied: bool) -> Dataset:

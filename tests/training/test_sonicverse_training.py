@@ -16,7 +16,7 @@ from transformers import LlamaForCausalLM
 
 import linernotes
 from linernotes.training import hidden_states
-from linernotes.training.caption_views import collate, messages_of
+from linernotes.training.caption_views import collate, messages_of, speaker_of
 from linernotes.training.codec_tokens import Preparation
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.evaluate import evaluate_folder
@@ -99,6 +99,16 @@ def test_no_sound_is_no_frame():
     batch, mask = padded_states([torch.ones(2, 3, 4), states_of(b"", 2, 4)], [True, False])
     assert batch.shape == (2, 2, 3, 4)
     assert mask.tolist() == [[1, 1, 1], [0, 0, 0]]
+
+
+def test_a_fetched_language_model_is_found_by_its_name(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("LINERNOTES_CACHE", str(tmp_path))
+    asked = loaded(config, "training.language_model=someone/small")
+    assert speaker_of(asked) == "someone/small"
+    place = tmp_path / "language-models" / "someone" / "small"
+    place.mkdir(parents=True)
+    (place / "config.json").write_text("{}")
+    assert speaker_of(asked) == str(place)
 
 
 # Batches

@@ -96,7 +96,7 @@ class TrainingOptions(shared.TrainingOptions):
     """As for any family, with SonicVerse's defaults, and:
 
     Args:
-        language_model: folder or Hub id of the language model; None for `model.text_name`.
+        language_model: folder or Hub id of the language model; None for `model.text_name`, fetched or from the Hub.
         start: folder of an earlier stage, whose projector and heads are taken over; None starts anew.
         baseline: folder of a model without tasks, that is measured beside this one; None for none.
         head_epochs: in which the heads alone learn, before all else, in batches of `head_batch_size`.
