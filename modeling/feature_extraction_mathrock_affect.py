@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 import torch
 from torch import Tensor
-from transformers import Wav2Vec2FeatureExtractor
+from transformers import PreTrainedConfig, Wav2Vec2FeatureExtractor
 from transformers.feature_extraction_sequence_utils import SequenceFeatureExtractor
 from transformers.feature_extraction_utils import BatchFeature
 
@@ -60,6 +60,18 @@ class MathRockAffectFeatureExtractor(SequenceFeatureExtractor):
         self.mel_max_hz = mel_max_hz
         self.do_normalize = do_normalize
         self.pad_to_window = pad_to_window
+
+    @classmethod
+    def of_config(cls, config: PreTrainedConfig, pad_to_window: bool) -> "MathRockAffectFeatureExtractor":
+        """The extractor that makes the inputs of a model with this config."""
+        same = ("sampling_rate", "wavlm_sampling_rate", "window_seconds", "mel_min_hz", "mel_max_hz", "do_normalize")
+        return cls(
+            feature_size=config.clap_config.num_mel_bins,
+            n_fft=config.mel_n_fft,
+            hop_length=config.mel_hop_length,
+            pad_to_window=pad_to_window,
+            **{name: getattr(config, name) for name in same},
+        )
 
     @torch.no_grad()
     def __call__(

@@ -132,19 +132,7 @@ class MathRockForAffect(MusicModel):
 
     @cached_property
     def feature_extractor(self) -> MathRockAffectFeatureExtractor:
-        config = self.config
-        return MathRockAffectFeatureExtractor(
-            feature_size=config.clap_config.num_mel_bins,
-            sampling_rate=config.sampling_rate,
-            wavlm_sampling_rate=config.wavlm_sampling_rate,
-            window_seconds=config.window_seconds,
-            n_fft=config.mel_n_fft,
-            hop_length=config.mel_hop_length,
-            mel_min_hz=config.mel_min_hz,
-            mel_max_hz=config.mel_max_hz,
-            do_normalize=config.do_normalize,
-            pad_to_window=config.original_pooling,
-        )
+        return MathRockAffectFeatureExtractor.of_config(self.config, pad_to_window=self.config.original_pooling)
 
     # The network
 

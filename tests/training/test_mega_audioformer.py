@@ -18,16 +18,7 @@ from linernotes.training.evaluate import evaluate_folder
 from linernotes.training.recipes import mega_audioformer, mega_audioformer_pretraining
 from linernotes.training.train import fit, train
 
-
-@pytest.fixture(scope="module", autouse=True)
-def kept_codes(tmp_path_factory):
-    """Codes are kept in a folder of the test's own."""
-    import datasets
-
-    before = datasets.config.HF_DATASETS_CACHE
-    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
-    yield datasets.config.HF_DATASETS_CACHE
-    datasets.config.HF_DATASETS_CACHE = before
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +106,8 @@ def test_a_recording_is_heard_as_its_codes_were(tuned, data_dir):
 
 
 @pytest.mark.parametrize("stage", ["pretraining", "fine_tuning"])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(stage, configs, data_dir, tmp_path, kept_codes, monkeypatch):
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(kept_codes))
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(stage, configs, data_dir, tmp_path, own_cache, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(own_cache))
     whole = train(configs[stage], [data_dir], out=tmp_path / "whole")
     train_and_kill(configs[stage], data_dir, [], tmp_path / "killed")
     resumed = train(configs[stage], [data_dir], out=tmp_path / "killed", resume=True)

@@ -24,16 +24,7 @@ from linernotes.training.hidden_states import listen, padded_states, states_of, 
 from linernotes.training.recipes import sonicverse
 from linernotes.training.train import train
 
-
-@pytest.fixture(scope="module", autouse=True)
-def kept_states(tmp_path_factory):
-    """What is heard is kept in a folder of the test's own."""
-    import datasets
-
-    before = datasets.config.HF_DATASETS_CACHE
-    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
-    yield datasets.config.HF_DATASETS_CACHE
-    datasets.config.HF_DATASETS_CACHE = before
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
@@ -219,8 +210,8 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(config, data_dir, tm
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, data_dir, tmp_path, kept_states, monkeypatch):
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(kept_states))
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, data_dir, tmp_path, own_cache, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(own_cache))
     overrides = small_experiments.SONICVERSE_STAGES
     whole = train(config, [data_dir], overrides, tmp_path / "whole")
     train_and_kill(config, data_dir, overrides, tmp_path / "killed")

@@ -223,8 +223,9 @@ def view(rows: Dataset, experiment: Any, varied: bool) -> Dataset:
     """Rows as `forward` takes them: input_values and attention_mask (samples,), input_features (1, frames, mels);
     labels (28,), NaN where the emotions are not known; vibe_labels, intensity_labels, tempo_labels, -100 likewise;
     writing_labels (WRITTEN,), NaN likewise."""
-    options, extractor = experiment.data, extractor_of(experiment)
-    rate, classes = extractor.sampling_rate, answers.labels_of(config_of(experiment))
+    options, config = experiment.data, config_of(experiment)
+    extractor = Extractor.of_config(config, pad_to_window=True)  # clips of all lengths are one batch
+    rate, classes = extractor.sampling_rate, answers.labels_of(config)
 
     def prepare(batch: dict[str, list]) -> dict[str, Any]:
         excerpts = zip(batch["audio"], batch["start_seconds"], batch["end_seconds"], strict=True)
@@ -243,23 +244,6 @@ def view(rows: Dataset, experiment: Any, varied: bool) -> Dataset:
         return {**inputs, **{name: torch.tensor(values) for name, values in known.items()}}
 
     return rows.with_transform(prepare)
-
-
-def extractor_of(experiment: Any) -> Extractor:
-    """Fills every clip up to the window, so that clips of all lengths are one batch; the mask says what is sound."""
-    config = config_of(experiment)
-    return Extractor(
-        feature_size=config.clap_config.num_mel_bins,
-        sampling_rate=config.sampling_rate,
-        wavlm_sampling_rate=config.wavlm_sampling_rate,
-        window_seconds=config.window_seconds,
-        n_fft=config.mel_n_fft,
-        hop_length=config.mel_hop_length,
-        mel_min_hz=config.mel_min_hz,
-        mel_max_hz=config.mel_max_hz,
-        do_normalize=config.do_normalize,
-        pad_to_window=True,
-    )
 
 
 def config_of(experiment: Any) -> Config:
