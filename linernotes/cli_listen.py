@@ -14,6 +14,8 @@ from linernotes.terminal import complain, console, from_extra, hush, names_in, p
 if TYPE_CHECKING:
     from linernotes.listening import Listener
 
+PAGES = (".html", ".htm")  # what may be overwritten: a page, and never a recording
+
 
 def listen(
     songs: Annotated[list[str], typer.Argument(metavar="SONG...", help="Recordings, or with --out a folder of them.")],
@@ -49,7 +51,7 @@ def listen(
     with refusing(ValueError, OSError):
         _refuse_folders(songs, write_tags)
         annotated = {} if jams is None else _jams_files(songs, jams)
-        draw = None if html is None else from_extra("page", "report.html", "song_of")
+        draw = None if html is None else _drawing(html, songs)
     hush()
     with refusing(ValueError, OSError):
         listener = linernotes.Listener(named, device=device)
@@ -97,6 +99,19 @@ def _jams_files(songs: list[str], folder: Path) -> dict[str, Path]:
             raise ValueError(f"{file} is there already: delete it to annotate anew, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     return files
+
+
+def _drawing(page: Path, songs: list[str]) -> Any:
+    """What draws songs for the page. Raises ValueError where the page would take the place of anything but a page."""
+    if page.is_dir():
+        raise ValueError(f"--html {page} is a folder: name a file in it, such as {page / 'notes.html'}")
+    if page.suffix.lower() not in PAGES:
+        raise ValueError(f"--html {page} ends in {page.suffix or 'nothing'}; allowed are {', '.join(PAGES)}")
+    if page.exists() and any(Path(song).exists() and page.samefile(song) for song in songs):
+        raise ValueError(f"--html {page} is one of the songs, which it would overwrite: name another file")
+    draw = from_extra("page", "report.html", "song_of")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    return draw
 
 
 def _annotate(report: dict[str, Any], file: Path) -> None:

@@ -243,12 +243,38 @@ def test_bad_files_are_on_stderr_and_end_with_1(bundled, song, tmp_path):
 
 
 def test_html_is_one_page_of_all_songs(folders, song, tmp_path):
-    page = tmp_path / "page.html"
-    result = run("--html", page, "--quiet", "--models", folders["genre_moe"], song, song, tmp_path / "absent.wav")
+    page = tmp_path / "of" / "songs" / "page.HTM"
+    command = ["--html", page, "--quiet", "--models", folders["genre_moe"], song]
+    result = run(*command, song, tmp_path / "absent.wav")
     assert (result.exit_code, result.stdout) == (1, "")
     text = page.read_text(encoding="utf-8")
     assert text.count("<article>") == 2
     assert "data:image/png;base64," in text
+    assert run(*command).exit_code == 0  # a page may be written anew
+    assert page.read_text(encoding="utf-8").count("<article>") == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("song.flac", "--html song.flac ends in .flac; allowed are .html, .htm"),
+        ("notes", "--html notes ends in nothing; allowed are .html, .htm"),
+        ("link.html", "--html link.html is one of the songs, which it would overwrite: name another file"),
+        ("folder.html", "--html folder.html is a folder: name a file in it, such as folder.html/notes.html"),
+    ],
+)
+def test_a_page_overwrites_nothing_but_a_page_and_is_refused_before_models_are_loaded(
+    tmp_path, monkeypatch, song, page, message
+):
+    monkeypatch.chdir(tmp_path)
+    Path("song.flac").write_bytes(song.read_bytes())
+    Path("link.html").symlink_to("song.flac")
+    Path("folder.html").mkdir()
+    monkeypatch.setattr(linernotes, "Listener", lambda *_, **__: pytest.fail("models were loaded"))
+    result = run("song.flac", "--html", page)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert Path("song.flac").read_bytes() == song.read_bytes()
 
 
 def test_jams_is_a_file_of_each_song_that_was_heard(folders, song, tmp_path):
