@@ -1,5 +1,6 @@
 """What visitors leave on the server: how it goes away again, and that no page of ours asks anybody else."""
 
+import errno
 import json
 import threading
 import time
@@ -57,8 +58,16 @@ class Uploads:
                 self._waiting[path] = waiting[1:]
             elif waiting is not None:
                 file.unlink()
-                file.parent.rmdir()
+                _remove_if_empty(file.parent)  # the same sound may lie there under another visitor's name
         return recording
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # systems differ in how they call it
+            raise
 
 
 class Guard:

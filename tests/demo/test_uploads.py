@@ -33,6 +33,16 @@ def test_a_file_of_two_stays_until_both_were_served(file):
     assert not file.exists()
 
 
+def test_the_same_sound_under_another_name_stays_for_whom_it_is(file):
+    other = file.with_name("other.wav")
+    other.write_bytes(b"sound")
+    ledger = Uploads()
+    ledger.note([str(file), str(other)])
+    assert ledger.take(str(file))["path"] == "song.wav"
+    assert ledger.take(str(other)) == {"path": "other.wav", "bytes": b"sound"}
+    assert not file.parent.exists()
+
+
 def test_what_nobody_uploaded_stays(file):
     assert Uploads().take(str(file))["bytes"] == b"sound"
     assert file.exists()
