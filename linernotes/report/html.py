@@ -14,7 +14,7 @@ from markupsafe import Markup
 from linernotes.decoding import Decoded
 from linernotes.rendering import clock, printable
 from linernotes.report.joint import FOLLOWED
-from linernotes.report.page import BLOCKS, caption_text, name_of, verdict
+from linernotes.report.page import BLOCKS, caption_text, name_of, others, verdict
 from linernotes.report.page_pictures import gate_radar, spectrogram_address, spectrogram_ticks
 
 SHOWN = 12  # of long lists of probabilities
@@ -43,7 +43,9 @@ def song_of(
     return {
         "title": printable(title),
         "report": report,
-        "answers": [(name_of(name), verdict(name, answer), answer["uncertain"]) for name, answer in answers],
+        "answers": [
+            (name_of(name), verdict(name, said), said["uncertain"], others(name, said)) for name, said in answers
+        ],
         "lists": [(name_of(name), *_likeliest(answer["probabilities"])) for name, answer in answers],
         "lanes": _lanes(report),
         "ticks": _ticks(report["duration_seconds"]),

@@ -70,6 +70,11 @@ def verdict(question: str, answer: dict[str, Any] | None) -> str:
     return ", ".join(heard[:LIKELIEST]) + (f" and {len(heard) - LIKELIEST} more" if len(heard) > LIKELIEST else "")
 
 
+def others(question: str, answer: dict[str, Any]) -> list[tuple[str, bool]]:
+    """What models behind the one that is believed say to the same question, and whether they doubt it."""
+    return [(f"{each['model']}: {verdict(question, each)}", each["uncertain"]) for each in answer.get("also", ())]
+
+
 def _meter(answer: dict[str, Any]) -> str:
     shares, heard = answer["probabilities"], answer["labels"]
     if answer["polyrhythm"]:
@@ -112,6 +117,8 @@ def _summary(report: dict[str, Any], encoding: str) -> Table:
             if answer["uncertain"]:
                 said.append("  uncertain", "yellow")
             table.add_row(Text(name_of(question)), said)
+            for words, doubt in others(question, answer):
+                table.add_row("", Text(printable(words, encoding) + ("  uncertain" if doubt else ""), "dim"))
     return table
 
 

@@ -72,6 +72,15 @@ def test_the_page_says_what_the_report_says(sound):
     assert 'class="c1 unsure"' in page
 
 
+def test_the_answer_of_a_second_model_stands_below_the_one_that_is_believed(sound):
+    report = full_report()
+    report["genre"]["also"][0] |= {"model": "<i>", "uncertain": True}
+    part = html_part(song_of(report, "x", sound))
+    said = '&lt;i&gt;: jazz (80%) <span class="doubt">uncertain</span>'
+    assert f'<dt>Genre</dt><dd>jazz (74%)<span class="also">{said}</span></dd>' in part
+    assert part.count('class="also"') == 1
+
+
 def test_hostile_names_and_labels_are_text(sound):
     report = full_report()
     report["caption"]["text"] = report["genre"]["label"] = report["warnings"] = HOSTILE

@@ -26,6 +26,7 @@ def test_the_page_answers_every_question():
     for line in (
         "A slow jazz piece in A minor, with a piano & a double bass.",
         "Genre        jazz (74%)",
+        "             sonicverse-smol: jazz (80%)",
         "Emotions     joy (80%), calm (60%)",
         "Moods        nothing for sure; likeliest calm (40%)",
         "Meter        4 (80%)",
@@ -73,6 +74,12 @@ def test_doubts_warnings_and_gaps_are_said():
     assert "No model here answers: Emotions, Moods, Vibe" in words(text)
     assert "No answer changes from beginning to end." in text
     assert "Timeline of genre-moe:\n  0:00.0-1:00.0  jazz" in text
+
+
+def test_a_second_model_that_doubts_says_so():
+    report = full_report()
+    report["genre"]["also"][0]["uncertain"] = True
+    assert "sonicverse-smol: jazz (80%)  uncertain" in printed(report)
 
 
 def test_many_sections_are_cut_and_counted():
