@@ -20,7 +20,9 @@ def demo(
     host: Annotated[
         str, typer.Option(help="Whose connections are taken: 0.0.0.0 for those of other machines too.")
     ] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="By default the first that is free from 7860 on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="By default the first that is free from 7860 on.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")] = None,
     max_seconds: Annotated[float, typer.Option(min=1, help="Longer recordings are refused.")] = Limits().max_seconds,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Larger files are refused.")] = Limits().max_megabytes,

@@ -4,8 +4,10 @@ It asks nobody but its own server: no analytics, no share link, no fonts or scri
 defaults and variables say. A visitor's file is removed when it was read, and the decoded sound when it was heard.
 """
 
+import errno
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -79,6 +81,8 @@ def running(
         ValueError: there is no such model or device, or a model that answers none of the report's questions.
         OSError: the port is taken.
     """
+    if port is not None:
+        _check_port(port)
     listener = Listener(models, device=device)
     # who is being heard when the page closes may still write into the folder
     place = TemporaryDirectory(prefix="linernotes-page-", ignore_cleanup_errors=True)
@@ -102,6 +106,19 @@ def running(
             yield address
         finally:
             page.close(verbose=False)
+
+
+def _check_port(port: int) -> None:
+    """As gradio looks, which does so when the models are loaded, and then tells of variables of its own."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            found = "taken" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
+            raise OSError(
+                f"port {port} is {found}: name another --port, or leave it out for the first that is free"
+            ) from error
 
 
 def serve(models: Sequence[str | PathLike[str]] | None = None, **options: Any) -> None:

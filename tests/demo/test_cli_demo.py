@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from linernotes.demo import app
     ("arguments", "message"),
     [
         (["--model", "genre-moe", "--models", "genre-moe"], "--model is for a page about one model"),
+        (["--port", "99999"], "Invalid value for '--port'"),
         (["--model", "nothing"], "'nothing' is no model"),
         (["--models", ","], "models is empty"),
         (["--model", "genre-moe", "--device", "nowhere"], "device is 'nowhere'"),
@@ -27,6 +29,15 @@ def test_what_cannot_run_ends_with_2_and_a_message(arguments, message):
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_told_before_models_are_loaded(monkeypatch):
+    monkeypatch.setattr(app, "Listener", lambda *_, **__: pytest.fail("models were loaded"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = CliRunner().invoke(cli.app, ["demo", "--port", str(port)])
+    said = f"linernotes: port {port} is taken: name another --port, or leave it out for the first that is free\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", said)
 
 
 def test_the_options_reach_the_page(monkeypatch):
