@@ -16,10 +16,12 @@ from typing import Any
 from uuid import uuid4
 
 from linernotes.report.rows import TAGS
+from linernotes.terminal import complain
 
 FRAMES = {  # of ID3 in WAV and AIFF; elsewhere mutagen translates
     "title": "TIT2", "artist": "TPE1", "album": "TALB", "date": "TDRC", "genre": "TCON", "bpm": "TBPM", "mood": "TMOO",
 }  # fmt: skip
+BACKUP = "notes.parquet.old-tags.jsonl"  # what the backup of notes.parquet is called
 MOST_LETTERS = 1_000  # of a tag in a row; there are files with books in them
 # what mutagen stumbles over in damaged files, besides errors of its own
 DAMAGED = (OSError, ValueError, LookupError, ArithmeticError, AttributeError, TypeError, struct.error)
@@ -62,11 +64,19 @@ def tags_of(row: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def restore_tags(backup: Path) -> list[Path]:
-    """Puts back what `write_row_tags` has changed; returns the files in which that failed."""
+    """Puts back what `write_row_tags` has changed; returns the files in which that failed.
+
+    Raises ValueError where the backup is none, OSError where it cannot be read.
+    """
     first: dict[str, dict[str, list[str]]] = {}
-    for line in backup.read_bytes().split(b"\n")[:-1]:  # what a kill cut short had not been changed
-        entry = json.loads(line)
-        first.setdefault(entry["path"], entry["tags"])
+    for number, line in enumerate(backup.read_bytes().split(b"\n")[:-1], 1):  # a line cut by a kill: nothing changed
+        try:
+            entry = json.loads(line)
+            first.setdefault(entry["path"], dict(entry["tags"]))
+        except (ValueError, LookupError, TypeError):
+            raise ValueError(
+                f"{backup}: line {number} holds no old tags; name a file that --write-tags left, as {BACKUP}"
+            ) from None
     return [Path(path) for path, tags in first.items() if not _retagged(Path(path), tags, None)]
 
 
@@ -145,8 +155,23 @@ def _put(tags: Any, name: str, values: list[str]) -> None:
         del tags[name]
 
 
+def main(arguments: list[str]) -> int:
+    """Puts the tags of a backup back; the exit code is 1 where some could not be, 2 where nothing could be done."""
+    if len(arguments) != 1:
+        complain(f"{len(arguments)} files are named, one is allowed: python -m linernotes.tags {BACKUP}")
+        return 2
+    try:
+        failed = restore_tags(Path(arguments[0]))
+    except (ValueError, OSError) as error:
+        complain(str(error))
+        return 2
+    except ModuleNotFoundError as error:
+        complain(f'{error.name} is not installed; this command needs: pip install "linernotes[tags]"')
+        return 2
+    for file in failed:
+        complain(f"{file}: its old tags could not be put back")
+    return 1 if failed else 0
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m linernotes.tags BACKUP.old-tags.jsonl")
-    if failed := restore_tags(Path(sys.argv[1])):
-        sys.exit("\n".join(f"{file}: its old tags could not be put back" for file in failed))
+    sys.exit(main(sys.argv[1:]))

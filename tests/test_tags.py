@@ -95,6 +95,26 @@ def test_a_link_stays_a_link(tmp_path):
     assert read_tags(tmp_path / "song.mp3")["genre"] == "jazz"
 
 
+@pytest.mark.parametrize(
+    ("content", "arguments", "code", "message"),
+    [
+        (None, ["nosuch"], 2, "No such file or directory: 'nosuch'"),
+        ("notes\n", ["backup"], 2, "backup: line 1 holds no old tags; name a file that --write-tags left, as notes"),
+        ('{"path": "x.mp3", "tags": {}}\n[]\n', ["backup"], 2, "backup: line 2 holds no old tags"),
+        (None, ["a", "b"], 2, "2 files are named, one is allowed: python -m linernotes.tags notes.parquet.old-tags"),
+        ('{"path": "x.mp3", "tags": {}}\n', ["backup"], 1, "x.mp3: its old tags could not be put back"),
+    ],
+)
+def test_what_cannot_be_put_back_is_one_line(tmp_path, monkeypatch, capsys, content, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "backup").write_text(content)
+    assert tags.main(arguments) == code
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
 def test_files_whose_tags_cannot_be_written_are_named_and_left_alone(tmp_path):
     text = tmp_path / "song.mp3"
     text.write_bytes(b"no sound in here")
