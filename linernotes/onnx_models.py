@@ -6,7 +6,10 @@ A Mega-AudioFormer is two graphs: its codec, and what listens to the codes.
 """
 
 import copy
-from collections.abc import Callable
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -51,16 +54,31 @@ class Graph:
 
     def write(self, file: Path) -> None:
         shapes = {name: dict.fromkeys(axes, DYNAMIC) for name, axes in self.open_axes.items()}
-        program = torch.onnx.export(
-            self.network.eval(),
-            kwargs=self.inputs,
-            dynamic_shapes=shapes,
-            input_names=list(self.inputs),
-            output_names=list(self.outputs),
-            dynamo=True,
-            verbose=False,
-        )
+        with without_talk_of_the_exporter():
+            program = torch.onnx.export(
+                self.network.eval(),
+                kwargs=self.inputs,
+                dynamic_shapes=shapes,
+                input_names=list(self.inputs),
+                output_names=list(self.outputs),
+                dynamo=True,
+                verbose=False,
+            )
         program.save(file)
+
+
+@contextmanager
+def without_talk_of_the_exporter() -> Iterator[None]:
+    """torch warns of its own old calls, and of a torchvision that nothing here needs: nobody can mend that here."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 # What each family's graphs are made of
