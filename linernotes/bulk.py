@@ -79,11 +79,14 @@ def listen_to_folder(
         progress: told how many of this process's files are done, and of how many.
 
     Raises:
-        ValueError: the table is there already, has another suffix, or was begun with other models.
+        ValueError: there are no recordings; the table is there already, has another suffix, or was begun with other
+            models.
         OSError: a folder cannot be read, or a disk is full.
     """
     check_table(out, write_tags)
     state, files = _state(), recordings(folder)
+    if not files:
+        raise ValueError(f"no recordings in {folder}: looked for {', '.join(sorted(SUFFIXES))} in it and below it")
     listener = Listener(models, device=device or (str(state.device) if state.device else None))
     journal = Journal(out.with_name(f"{out.name}.journal"))
     named = [member.source for member in listener.members]

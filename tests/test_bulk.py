@@ -129,10 +129,15 @@ def test_names_that_are_no_unicode_have_rows(tiny_folder, recording, tmp_path):
     assert parquet.read_table(tmp_path / "notes.parquet")["path"].to_pylist() == ['a\nb,"c".wav', "\\udcff.wav"]
 
 
-def test_an_empty_folder_is_an_empty_table(tiny_folder, tmp_path):
+def test_a_folder_without_recordings_is_refused_and_nothing_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(bulk, "Listener", lambda *_, **__: pytest.fail("models were loaded"))
     (tmp_path / "music").mkdir()
-    assert listen_to_folder(tmp_path / "music", tmp_path / "notes.parquet", models=[str(tiny_folder)]).files == 0
-    assert parquet.read_table(tmp_path / "notes.parquet").column_names == list(COLUMNS)
+    (tmp_path / "music" / "notes.txt").write_text("no music")
+    command = ["listen", str(tmp_path / "music"), "--out", str(tmp_path / "out" / "notes.csv")]
+    result = CliRunner().invoke(cli.app, command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"no recordings in {tmp_path / 'music'}: looked for .aac, .aif, " in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["music"]
 
 
 def test_tags_stand_beside(music, tiny_folder, tmp_path):
