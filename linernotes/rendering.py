@@ -81,7 +81,7 @@ def meter(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     if not answer["meters"]:
         yield Text.assemble("Meters heard    : ", ("none, no probability reaches its threshold", "bold"))
     if answer["polyrhythm"]:
-        yield Text.assemble("Polyrhythm      : ", (" against ".join(answer["meters"]), "bold"))
+        yield Text.assemble("Polyrhythm      : perhaps ", (" against ".join(answer["meters"]), "bold"))
     yield Text(marks.rule * RULE_WIDTH, "dim")
     yield Text("Meter probabilities (each for itself):")
     yield from bars(answer["probabilities"], 30, marks.full, marks.shade, "{:4.0%}")

@@ -86,7 +86,7 @@ METERS = {
 def test_meters_are_bars_and_a_polyrhythm_is_named():
     assert plain(METERS, family="beatmeter").splitlines()[3:-3] == [
         "Predicted meter : 4 (74%)",
-        "Polyrhythm      : 4 against 3",
+        "Polyrhythm      : perhaps 4 against 3",
         "─" * 55,
         "Meter probabilities (each for itself):",
         "  4  [██████████████████████░░░░░░░░]  74%",

@@ -215,15 +215,21 @@ def _tracks(answered: Iterable[Heard]) -> dict[str, list[tuple[float, float, str
     tracks: dict[str, list[tuple[float, float, str, bool]]] = {}
     for each in answered:
         found: dict[str, list] = {}
+        doubted = {name for name, answer in READERS[each.family](each.answer).items() if _unsure(answer, each.answer)}
         for window in each.answer["timeline"]:
             said = {name: answer for name, answer in READERS[each.family](window).items() if name in FOLLOWED}
             for question, answer in said.items():
                 track = found.setdefault(question, [])
                 start = track[-1][1] if track else 0.0  # the last window overlaps the one before it
-                unsure = bool(answer.get("uncertain", window.get("uncertain")))
+                unsure = question in doubted or _unsure(answer, window)  # what is doubted as a whole is so in parts
                 track.append((start, window["end_seconds"], answer["label"], unsure))
         tracks = found | tracks
     return {question: tracks[question] for question in FOLLOWED if question in tracks}
+
+
+def _unsure(answer: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """A model's doubt about one answer, else about all that it said."""
+    return bool(answer.get("uncertain", said.get("uncertain")))
 
 
 def sections(tracks: Mapping[str, Sequence[tuple[float, float, str, bool]]]) -> list[dict[str, Any]]:

@@ -77,8 +77,8 @@ def others(question: str, answer: dict[str, Any]) -> list[tuple[str, bool]]:
 
 def _meter(answer: dict[str, Any]) -> str:
     shares, heard = answer["probabilities"], answer["labels"]
-    if answer["polyrhythm"]:
-        return f"polyrhythm: {' against '.join(heard)} ({', '.join(f'{shares[each]:.0%}' for each in heard)})"
+    if answer["polyrhythm"]:  # that both are heard says little of whether they go against each other
+        return f"perhaps a polyrhythm: {' against '.join(heard)} ({', '.join(f'{shares[each]:.0%}' for each in heard)})"
     said = f"{answer['label']} ({answer['confidence']:.0%})"
     if not heard:
         return f"none for sure; likeliest {said}"

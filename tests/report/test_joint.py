@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joint_reports import caption_answer, full_report, genre_answer, kind_answer, meter_answer, with_timeline
+from joint_reports import (
+    affect_answer,
+    caption_answer,
+    full_report,
+    genre_answer,
+    kind_answer,
+    meter_answer,
+    with_timeline,
+)
 from jsonschema import Draft202012Validator
 
 from linernotes.report import joint
@@ -155,6 +163,20 @@ def test_one_instrument_is_a_list_of_one():
     solo = report(("mega_audioformer", answer))
     VALIDATOR.validate(solo)
     assert solo["instruments"]["labels"] == ["flute"]
+
+
+@pytest.mark.parametrize(
+    ("family", "answer", "doubted"),
+    [
+        ("beatmeter", meter_answer(uncertain=True), ["meter"]),
+        ("genre_moe", genre_answer(uncertain=True), ["genre"]),
+        ("mathrock_affect", affect_answer() | {"uncertain": True}, ["vibe", "intensity", "tempo"]),
+    ],
+)
+def test_what_is_doubted_as_a_whole_is_doubted_in_every_section(family, answer, doubted):
+    certain = {"uncertain": False}
+    found = report((family, with_timeline(answer, 12.0, [certain, certain])))
+    assert [each["uncertain"] for each in found["sections"]] == [doubted]
 
 
 @pytest.mark.parametrize("spoilt", [{"genre": 1}, {"unanswered": ["taste"]}, {"more": 1}, {"sections": [{}]}])

@@ -92,7 +92,7 @@ def test_many_sections_are_cut_and_counted():
 @pytest.mark.parametrize(
     ("meter", "said"),
     [
-        ({"labels": ["3", "4"], "polyrhythm": True}, "polyrhythm: 3 against 4 (70%, 60%)"),
+        ({"labels": ["3", "4"], "polyrhythm": True}, "perhaps a polyrhythm: 3 against 4 (70%, 60%)"),
         ({"labels": ["3", "4"], "polyrhythm": False}, "3 (70%), also 4 (60%)"),
         ({"labels": [], "polyrhythm": False}, "none for sure; likeliest 3 (70%)"),
     ],
