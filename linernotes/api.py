@@ -7,6 +7,8 @@ Auto classes and `trust_remote_code=True`, runs the code in the repository.
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -43,7 +45,8 @@ def load(name: str | PathLike[str], *, device: str | None = None, **kwargs: Any)
 
     source = _locate(name)
     try:
-        model = model_class(_settings(source, **kwargs), source).from_pretrained(source, **kwargs).eval()
+        with _without_bars() if Path(source).is_dir() else nullcontext():  # a download may take long
+            model = model_class(_settings(source, **kwargs), source).from_pretrained(source, **kwargs).eval()
     except StrictDataclassError as error:  # which is no ValueError, and says what was checked in words of its own
         raise ValueError(f"{source}: its config.json is refused: {error.__cause__ or error}") from error
     except SafetensorError as error:
@@ -52,6 +55,20 @@ def load(name: str | PathLike[str], *, device: str | None = None, **kwargs: Any)
         return model.to(device) if device is not None else model
     except (RuntimeError, AssertionError) as error:  # the second is torch built without CUDA
         raise ValueError(f"device is {device!r}: {error}; 'cpu' always works") from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """transformers draws a bar of the weights that it reads from disk, which is done before anybody has read it."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _settings(source: str, **kwargs: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers.utils import logging
 
 import linernotes
 from linernotes import api
@@ -38,6 +39,18 @@ def test_a_bundled_name_gives_the_class_of_this_package_in_eval_mode(bundled):
 @pytest.mark.parametrize("kind", [str, Path])
 def test_a_folder_is_loaded_by_its_path(tiny_folder, kind):
     assert linernotes.load(kind(tiny_folder)).config.temperature == 0.7
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_weights_on_disk_are_loaded_without_a_bar_and_the_setting_stays(tiny_folder, capfd, shown):
+    before = logging.is_progress_bar_enabled()
+    (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+    try:
+        linernotes.load(tiny_folder)
+        assert logging.is_progress_bar_enabled() is shown
+    finally:
+        (logging.enable_progress_bar if before else logging.disable_progress_bar)()
+    assert "Loading weights" not in capfd.readouterr().err
 
 
 def test_a_bundled_name_comes_before_a_folder_of_that_name(bundled, tiny_folder, tmp_path, monkeypatch):
