@@ -4,6 +4,7 @@ Every model is asked by its own `predict`, so that what the report says is what 
 Importing this module loads no library.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
@@ -27,7 +28,7 @@ class Member(NamedTuple):
 
 def listen(
     audio: Any,
-    models: Sequence[str | PathLike[str]] | None = None,
+    models: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
     *,
     sampling_rate: int | None = None,
     timeline: bool = False,
@@ -40,8 +41,8 @@ def listen(
     Args:
         audio: a path, bytes, a binary file object, an array with `sampling_rate`, a dict as `datasets` has them, or a
             list of any of these: then a list is answered, in order.
-        models: bundled names, folders, Hub ids; where two can answer a question, the first is believed. By default of
-            the bundled models one for each question.
+        models: bundled names, folders, Hub ids, or one of them alone; where two can answer a question, the first is
+            believed. By default of the bundled models one for each question.
         sampling_rate: rate in Hz of a bare array.
         timeline: adds each model's windows; and a model that writes captions describes a long recording part by part.
         batch_size: windows per forward pass.
@@ -54,15 +55,27 @@ def listen(
         ValueError: there is no such model or device, or a model that answers none of the questions.
         OSError: no room on disk for the decoded sound, or the Hub cannot be reached.
 
-    >>> report = listen("linernotes/assets/morning_mood.ogg", models=["genre-moe"])
+    >>> report = listen("linernotes/assets/morning_mood.ogg", models="genre-moe")
     >>> report["genre"]["label"], report["genre"]["model"]
     ('classical', 'genre-moe')
     >>> "key" in report["unanswered"]
     True
     """
+    if errors == "raise":
+        _refuse_absent(audio)
     listener = Listener(models, device=device)
     options = {"sampling_rate": sampling_rate, "timeline": timeline, "batch_size": batch_size, "errors": errors}
     return listener.listen(audio, **options)
+
+
+def _refuse_absent(audio: Any) -> None:
+    """Raises AudioError, in its reader's words, for a path where nothing is: models take seconds to load."""
+    from linernotes.modeling.audio import open_audio
+
+    for source in audio if isinstance(audio, (list, tuple)) else [audio]:
+        if isinstance(source, (str, PathLike)) and not os.path.exists(source):
+            with open_audio(source):
+                return
 
 
 class Listener:
@@ -73,9 +86,12 @@ class Listener:
     15.25
     """
 
-    def __init__(self, models: Sequence[str | PathLike[str]] | None = None, *, device: str | None = None):
+    def __init__(
+        self, models: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None, *, device: str | None = None
+    ):
         """Arguments and errors: `listen`. A model may also be given as it is, loaded."""
-        named = chosen(api.bundled_models()) if models is None else list(models)
+        alone = isinstance(models, (str, PathLike))
+        named = chosen(api.bundled_models()) if models is None else [models] if alone else list(models)
         if not named:
             raise ValueError(
                 "no model is bundled here, and none was named: name a folder or a Hub id"

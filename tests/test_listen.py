@@ -163,6 +163,21 @@ def test_a_folder_and_a_loaded_model_are_models_too(folders, song):
     assert [each["source"] for each in report["models"]] == ["tiny-meter", str(folders["genre_moe"])]
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_model_needs_no_list(folders, song, kind):
+    report = linernotes.listen(song, models=kind(folders["genre_moe"]))
+    assert [each["family"] for each in report["models"]] == ["genre_moe"]
+
+
+def test_a_path_of_nothing_is_refused_before_models_are_loaded(monkeypatch, song, folders):
+    with monkeypatch.context() as patch:
+        patch.setattr(listening, "Listener", lambda *_, **__: pytest.fail("models were loaded"))
+        with pytest.raises(AudioError, match=r"'absent\.wav': cannot be opened .*: check the path"):
+            linernotes.listen([song, "absent.wav"])
+    report = linernotes.listen("absent.wav", models=[folders["genre_moe"]], errors="record")
+    assert report["error"]["code"] == "not_found"
+
+
 def test_bad_recordings_are_raised_or_recorded(listener, tmp_path, tone):
     soundfile.write(tmp_path / "short.wav", tone(0.5, 22050), 22050)
     (tmp_path / "text.mp3").write_bytes(b"words")
