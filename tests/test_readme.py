@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from linernotes import cli, cli_corpus, cli_demo, cli_listen
 from linernotes.corpora import generators
@@ -193,6 +194,44 @@ def test_the_results_told_of_affect_are_those_of_metrics_json():
     real, other = tempo["recordings"], tracked["macro_f1"]["value"]
     assert f"On {real['n']} real recordings the tempo's is {real['macro_f1']['value']:.3f}" in text
     assert f"where a beat tracker has {other:.3f}" in text
+
+
+def test_the_results_told_of_genres_are_those_of_metrics_json():
+    lines = (ROOT / "docs/genre-moe.md").read_text(encoding="utf-8").splitlines()
+    told = {
+        ("genre-moe", "test"): "generated clips, held out",
+        ("genre-moe", "cross_validation"): "real songs, five genres, out of fold",
+        ("genre-moe-tags", "cross_validation"): "real songs, ten genres, out of fold",
+    }
+    for (model, evaluation), name in told.items():
+        part = json.loads((ROOT / "models" / model / "metrics.json").read_text())["results"][evaluation]
+        figures = [
+            f"{part[key]['value']:.3f} ({part[key]['low']:.3f} to {part[key]['high']:.3f})"
+            for key in ("accuracy", "macro_f1", "ece")
+        ]
+        assert f"| {model} | {name} | {part['n']} | {' | '.join(figures)} |" in lines
+
+
+def test_the_data_told_of_meters_are_those_of_the_recipe():
+    recipe = yaml.safe_load((ROOT / "configs/corpora/meter_scores.yaml").read_text(encoding="utf-8"))
+    text = " ".join((ROOT / "docs/beatmeter.md").read_text(encoding="utf-8").split())
+    clips, fonts = (
+        recipe["clips"],
+        {split: " and ".join(f"`{n}`" for n in recipe["fonts"][split]) for split in recipe["fonts"]},
+    )
+    assert (
+        f"{clips['train']:,} clips to learn from, {clips['validation']} to validate with and {clips['test']} to test on"
+    ) in text
+    for split, words in (("train", "the fonts "), ("validation", "validated with by "), ("test", "the test by ")):
+        assert words + fonts[split] in text
+
+
+@pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_classes_of_ours_in_an_example_are_imported_there(document):
+    text = document.read_text(encoding="utf-8")
+    for example in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for name in re.findall(r"\b((?:MathRock|BeatMeter|GenreMoe|SonicVerse|MegaAudioFormer)\w*)\b", example):
+            assert re.search(rf"^from linernotes\.\S+ import .*\b{name}\b", example, re.MULTILINE), name
 
 
 def test_agreement_with_librosa_is_that_of_the_benchmark():
