@@ -41,8 +41,17 @@ def views(
         with decoded(take(), max_seconds=max_seconds, folder=folder) as sound:
             yield from _growing(listener, sound, asked)
     except AudioError as error:
-        failed = recorded(error)
+        failed = recorded(_for_visitors(error, max_seconds))
         yield View(complaint(failed["message"]), "", {"path": error.path, "error": failed})
+
+
+def _for_visitors(error: AudioError, max_seconds: float) -> AudioError:
+    """The same error without what only the owner of the page can do about it."""
+    if error.code != "too_long":
+        return error
+    return AudioError(
+        "too_long", f"longer than the {max_seconds:g} s that are allowed here: give a shorter one", error.path
+    )
 
 
 def _growing(listener: Listener, sound: Decoded, asked: dict[str, Any]) -> Iterator[View]:
