@@ -196,7 +196,8 @@ def _closing(report: dict[str, Any], marks: Marks, columns: int, encoding: str) 
     if report["unanswered"]:
         yield Text(f"No model here answers: {', '.join(map(name_of, report['unanswered']))}", "dim")
     took = [f"{each.get('model', each['source'])} {each['seconds']:.1f} s" for each in report["models"]]
-    spent = f"{', '.join(took)}, decoding {report['decoding_seconds']:.1f} s: {report['total_seconds']:.1f} s in all"
+    decoding, total = report["decoding_seconds"], report["total_seconds"]  # models were loaded before
+    spent = f"{', '.join(took)}, decoding {decoding:.1f} s: heard in {total:.1f} s"
     yield Text(printable(spent, encoding), "dim")
 
 

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from joint_reports import full_report
 from jsonschema import Draft202012Validator
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from linernotes.decoding import decoded
 from linernotes.listening import Listener
 from linernotes.report import joint
+from linernotes.report.html import html_page, song_of
 
 SCHEMA = Draft202012Validator(json.loads(Path(joint.__file__).with_name("listen.schema.json").read_text()))
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -44,6 +47,14 @@ CONTRASTS = """() => {
   }
   return seen;
 }"""
+
+# of the label of every stretch, how much of it lies within
+LABELS = """() => Object.fromEntries([...document.querySelectorAll(".stretches > span")].map((stretch) => {
+  const [room, label] = [stretch, stretch.firstElementChild].map((each) => each.getBoundingClientRect());
+  const beside = label.left >= room.left && label.right <= room.right;
+  const within = beside && label.top >= room.top && label.bottom <= room.bottom;
+  return [stretch.textContent.trim(), within ? "whole" : label.top >= room.bottom ? "not seen" : "cut"];
+}))"""
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +174,27 @@ def test_everything_fits_and_can_be_read(visit, song, viewport, scheme, tmp_path
     assert (sum(map(int, background[4:-1].split(","))) < 200) == (scheme == "dark")
     page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
     assert (tmp_path / f"{scheme}.png").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_label_is_whole_or_not_seen(browser, song, viewport, tmp_path):
+    """In the file of `--html`, whose stretches are as narrow as the music changes fast."""
+    report = full_report()
+    ends = {"classical": 40.0, "blues": 57.0, "jazz": 57.2, "electronic": 60.0}
+    starts = [0.0, *ends.values()]
+    report["sections"] = [
+        {"start_seconds": start, "end_seconds": end, "labels": {"genre": label}, "uncertain": ["genre"]}
+        for start, (label, end) in zip(starts, ends.items(), strict=False)
+    ]
+    with decoded(song("narrow.wav")) as sound:
+        (tmp_path / "page.html").write_text(html_page([song_of(report, "x", sound)]), encoding="utf-8")
+    page = browser.new_page(viewport=viewport)
+    page.goto((tmp_path / "page.html").as_uri())
+    page.screenshot(path=tmp_path / "page.png")
+    seen = page.evaluate(LABELS)
+    page.close()
+    assert {seen[label] for label in ("classical?", "blues?")} == {"whole"}
+    assert {seen[label] for label in ("jazz?", "electronic?")} == {"not seen"}
 
 
 @pytest.mark.slow

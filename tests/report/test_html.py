@@ -66,7 +66,7 @@ def test_the_page_is_whole_and_asks_nobody_for_anything(sound):
 
 def test_the_page_says_what_the_report_says(sound):
     page = html_page([song_of(full_report(), "My Song.mp3", sound)])
-    for text in ("jazz (74%)", "A minor (80%)", "a piano &amp; a double bass", "5.1 s in all", "0:30.0 to 1:00.0"):
+    for text in ("jazz (74%)", "A minor (80%)", "a piano &amp; a double bass", "heard in 5.1 s", "0:30.0 to 1:00.0"):
         assert text in page
     assert page.count('class="stretches"') == 8
     assert 'class="c1 unsure"' in page

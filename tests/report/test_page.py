@@ -38,7 +38,7 @@ def test_the_page_answers_every_question():
         assert line in text
     assert "Gate weights of the experts" in text
     assert "genre-moe 0.2 s" in words(text)
-    assert "decoding 0.1 s: 5.1 s in all" in words(text)
+    assert "decoding 0.1 s: heard in 5.1 s" in words(text)
 
 
 @pytest.mark.parametrize(("columns", "beside"), [(40, 1), (80, 2), (120, 3), (300, 3)])
