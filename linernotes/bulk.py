@@ -79,14 +79,11 @@ def listen_to_folder(
         progress: told how many of this process's files are done, and of how many.
 
     Raises:
-        ValueError: there are no recordings; the table is there already, has another suffix, or was begun with other
-            models.
+        ValueError: no recordings; the table is there already, has another suffix, or was begun with other models.
         OSError: a folder cannot be read, or a disk is full.
     """
     check_table(out, write_tags)
     state, files = _state(), recordings(folder)
-    if not files:
-        raise ValueError(f"no recordings in {folder}: looked for {', '.join(sorted(SUFFIXES))} in it and below it")
     listener = Listener(models, device=device or (str(state.device) if state.device else None))
     journal = Journal(out.with_name(f"{out.name}.journal"))
     named = [member.source for member in listener.members]
@@ -136,7 +133,8 @@ def _state() -> Any:
 def recordings(folder: Path) -> list[str]:
     """Paths below the folder, with forward slashes, of the files that are called like recordings, in order.
 
-    Raises OSError where a folder cannot be read: a row would be missing, and nobody would know.
+    Raises ValueError where there are none, and OSError where a folder cannot be read: a row would be missing, and
+    nobody would know.
     """
 
     def refuse(error: OSError) -> None:
@@ -145,6 +143,8 @@ def recordings(folder: Path) -> list[str]:
     found = []
     for place, _, names in os.walk(folder, onerror=refuse):
         found += [Path(place, name) for name in names if Path(name).suffix.lower() in SUFFIXES]
+    if not found:
+        raise ValueError(f"no recordings in {folder}: looked for {', '.join(sorted(SUFFIXES))} in it and below it")
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
