@@ -48,7 +48,7 @@ from linernotes.corpora.gtzan import load_audio_clips  # noqa: E402
 from linernotes.modeling.audio import read_audio  # noqa: E402
 
 RATE = 24_000
-SHIFTS_SECONDS = (0.5, 1.0, 2.0)
+SHIFTS_SECONDS, LEVELS_DB = (0.5, 1.0, 2.0), (-20.0, -6.0, 6.0)
 PREDICTING = "from mutated_audio import predicting; listener = predicting()"
 
 
@@ -122,19 +122,22 @@ def _compared(answers: list[dict], others: list[dict]) -> dict[str, Any]:
 
 
 def shift(options: argparse.Namespace) -> dict[str, Any]:
-    """The same recordings with silence before them, and without their beginning."""
+    """The same recordings with silence before them, without their beginning, and played more quietly or louder."""
     found, clips = {}, [clip for _, clip in recordings(options)]
     torch.set_num_threads(1)
     for name, model in published():
         before = [_asked(model, clip) for clip in clips]
-        found[name] = {}
+        ways = found[name] = {"silence": {}, "trimmed": {}, "level_db": {}}
         for seconds in SHIFTS_SECONDS:
             silence = np.zeros(round(seconds * RATE), np.float32)
             later = [_asked(model, np.concatenate((silence, clip))) for clip in clips]
             cut = [_asked(model, clip[len(silence) :]) for clip in clips]
-            ways = {"silence": _moved(before, later), "trimmed": _moved(before, cut)}
-            found[name][f"{seconds:g}"] = ways
-            print(name, seconds, ways)
+            ways["silence"][f"{seconds:g}"] = _moved(before, later)
+            ways["trimmed"][f"{seconds:g}"] = _moved(before, cut)
+        for level_db in LEVELS_DB:
+            scaled = [_asked(model, clip * 10 ** (level_db / 20)) for clip in clips]
+            ways["level_db"][f"{level_db:g}"] = _moved(before, scaled)
+        print(name, ways)
     return {"data": "gtzan-audio-mini, training clips", "recordings": len(clips), "models": found}
 
 

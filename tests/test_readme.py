@@ -168,6 +168,46 @@ def test_the_results_told_of_codes_are_those_of_the_benchmarks():
     assert all(gain["low"] > 0 for found in gains.values() for gain in found)
 
 
+HEADS = {  # rows of the README's table of SonicVerse: evaluation, head, figure, how many rows it is of
+    "key, rendered: weighted score": ("test", "key", "weighted_score", "n"),
+    "instruments, rendered: mean average precision": ("test", "instruments", "map", "n"),
+    "moods, rendered: mean average precision": ("test", "moods", "map", "n"),
+    "styles, rendered: mean average precision": ("test", "genres", "map", "n"),
+    "whether anybody sings, real voices: accuracy": ("voices", "vocals", "singing", "n_singing"),
+    "who sings, real voices: accuracy": ("voices", "vocals", "accuracy", "n"),
+    "key, real songs: weighted score": ("real", "key", "weighted_score", "n"),
+}
+
+
+def captioned() -> dict:
+    return json.loads((ROOT / "models/sonicverse-smol/metrics.json").read_text())["results"]
+
+
+def interval(figure: dict) -> str:
+    return f"{figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f}"
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_what_the_heads_of_sonicverse_hear_is_that_of_metrics_json(name):
+    evaluation, head, key, count = HEADS[name]
+    part = captioned()[evaluation][head]
+    row = f"| {name} | {part[count]} | {interval(part[key])} | {part[key]['majority_baseline']:.3f} |"
+    assert row in README.splitlines()
+
+
+@pytest.mark.parametrize(("name", "evaluation"), {"rendered": "test", "real songs": "real"}.items())
+def test_how_true_captions_are_is_that_of_metrics_json(name, evaluation):
+    part = captioned()[evaluation]["captions"]
+    ways = {"grounded": part} | part["baselines"]
+    rows = [
+        f"| {name}, {way} | {part['n']} | {interval(told['fact_precision'])} | {interval(told['fact_recall'])} |"
+        for way, told in ways.items()
+    ]
+    precision, recall = (part[figure]["majority_baseline"] for figure in ("fact_precision", "fact_recall"))
+    rows.append(f"| {name}, always the same | {part['n']} | {precision:.3f} | - | {recall:.3f} | - |")
+    assert [row for row in rows if row not in README.splitlines()] == []
+
+
 def test_the_speeds_told_are_those_of_the_benchmark():
     results = json.loads((ROOT / "benchmarks/results/throughput.json").read_text())["threads"]["1"]
     text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")

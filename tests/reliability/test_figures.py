@@ -45,9 +45,10 @@ def determinism() -> Iterator[str]:
 
 
 def shift() -> Iterator[str]:
-    for name, shifts in measured("shift")["models"].items():
-        for question in shifts["2"]["silence"]["same_label"]:
-            shares = [shifts[s][way]["same_label"][question] for way in ("silence", "trimmed") for s in shifts]
+    for name, ways in measured("shift")["models"].items():
+        every = [moved["same_label"] for way in ways.values() for moved in way.values()]
+        for question in every[0]:
+            shares = [stayed[question] for stayed in every]
             yield row(name, question.removeprefix("predicted_"), *(f"{share:.2f}" for share in shares))
 
 
