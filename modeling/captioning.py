@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers.utils import ModelOutput, logging
 
 from .audio import describe
+from .candidates import drawing
 from .caption_reasons import reasons
 from .chat import answer_of, conversation, encoded, rendered, with_mark
 from .grounding import Known, agreeing, best, contradictions, known
@@ -23,8 +24,6 @@ from .sections import Section, SectionFinder, excerpt, middle, slots, spectra
 from .stories import clock, sentence_of, story, told
 from .storytellers import Teller, strange_times, teller
 from .windows import Window
-
-SAMPLING = {"do_sample": True, "temperature": 0.8, "top_p": 0.95}  # of further candidates; the seed is always the same
 
 
 @dataclass
@@ -233,13 +232,13 @@ class CaptioningModel(MusicModel):
             pooled = self.pooled([about for _, about in group])
             tokens = self.projector.tokens(pooled, self.projector.judge(pooled))
             captions = self._said(ids, tokens, max_new_tokens)
-            for row, ((place, about), caption) in enumerate(zip(group, captions, strict=True)):
+            if grounded:
+                sure = [self._sure(*each) for each in group]
+                captions = self._exchanged(captions, sure, ids, tokens, max_new_tokens)
+            for row, (place, _) in enumerate(group):
+                place["caption"] = captions[row]
                 if grounded:
-                    caption, withheld = self._grounded(
-                        caption, place, about, ids, tokens[row : row + 1], max_new_tokens
-                    )
-                    place |= {"withheld": withheld} if withheld else {}
-                place["caption"] = caption
+                    self._take_out(place, sure[row])
             bar.update(len(group))
         bar.close()
 
@@ -252,21 +251,29 @@ class CaptioningModel(MusicModel):
         texts = self.tokenizer.batch_decode(said, skip_special_tokens=True)
         return [answer_of(text, whole) for text, whole in zip(texts, ended, strict=True)]
 
-    def _grounded(
-        self, caption: str, place: dict, about: Section, ids: Tensor, tokens: Tensor, max_new_tokens: int
-    ) -> tuple[str, list[str]]:
-        """A caption that contradicts nothing that is sure, and the sentences that were taken out of it."""
-        sure = self._sure(place, about)
+    def _exchanged(
+        self, captions: list[str], sure: list[Known], ids: Tensor, tokens: Tensor, max_new_tokens: int
+    ) -> list[str]:
+        """Captions, and in the place of each that contradicts what is sure the best among it and its candidates."""
+        wrong = [row for row, caption in enumerate(captions) if contradictions(caption, sure[row])]
         others = self.config.candidates - 1
-        if contradictions(caption, sure) and others > 0:
-            with torch.random.fork_rng():
-                torch.manual_seed(0)
-                options = {**SAMPLING, "num_return_sequences": others}
-                caption = best([caption, *self._said(ids, tokens, max_new_tokens, **options)], sure)
-        kept, withheld = agreeing(caption, sure)
-        if withheld and not kept:  # nothing is left: what is sure is said in our own words
+        if not wrong or others < 1:
+            return captions
+        repeated = tokens[wrong].repeat_interleave(others, dim=0)
+        drawn = self._said(ids, repeated, max_new_tokens, logits_processor=drawing(others))
+        found = dict(enumerate(captions))
+        for number, row in enumerate(wrong):
+            found[row] = best([captions[row], *drawn[number * others : (number + 1) * others]], sure[row])
+        return list(found.values())
+
+    def _take_out(self, place: dict[str, Any], sure: Known) -> None:
+        """Leaves of the caption what contradicts nothing that is sure; the rest goes into `withheld`."""
+        kept, withheld = agreeing(place["caption"], sure)
+        if not withheld:
+            return
+        if not kept:  # nothing is left: what is sure is said in our own words
             kept = sentence_of(told({**place, "start_seconds": 0.0, "end_seconds": 0.0}).facts)
-        return (kept if withheld else caption), withheld
+        place |= {"caption": kept, "withheld": withheld}
 
     def _sure(self, place: dict[str, Any], about: Section) -> Known:
         """What is sure of a stretch: of a recording that is longer than it, what is heard in the stretch itself."""

@@ -24,6 +24,7 @@ from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .audio import describe  # noqa: F401 (named for transformers, as those below: see music_model.py)
+from .candidates import drawing  # noqa: F401
 from .caption_facts import facts_of  # noqa: F401
 from .caption_reasons import reasons  # noqa: F401
 from .captioning import CaptioningModel

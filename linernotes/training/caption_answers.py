@@ -67,18 +67,19 @@ def heard(model: Any, rows: Dataset, numbers: Sequence[int], described: set[int]
         sounds = [{"array": read_row(rows[number], rate), "sampling_rate": rate} for number in group]
         speaker, model.language_model = model.language_model, model.language_model if wanted else None
         answers = model.predict(sounds, grounded=False)
-        for number, sound, answer in zip(group, sounds, answers, strict=True):
+        for answer in answers:
             answer["ungrounded"] = answer["caption"]
-            if wanted and contradictions(answer["caption"], sure_of(answer, model.config)):
-                grounded = model.predict(sound)
-                answer |= {name: grounded[name] for name in ("caption", "withheld") if name in grounded}
-            found[number] = answer
+        wrong = [row for row, answer in enumerate(answers) if wanted and disagrees(answer, model.config)]
+        for row, grounded in zip(wrong, model.predict([sounds[row] for row in wrong]), strict=True):
+            answers[row] |= {name: grounded[name] for name in ("caption", "withheld") if name in grounded}
+        found |= dict(zip(group, answers, strict=True))
         model.language_model = speaker
     return [found[number] for number in numbers]
 
 
-def sure_of(answer: dict[str, Any], config: Any) -> Any:
-    return known(answer, config.confident_above, config.confident_below)
+def disagrees(answer: dict[str, Any], config: Any) -> bool:
+    sure = known(answer, config.confident_above, config.confident_below)
+    return bool(contradictions(answer["caption"], sure))
 
 
 def rank(clip: str) -> str:

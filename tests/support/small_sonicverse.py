@@ -43,9 +43,8 @@ def says(model: Model, *captions: str) -> list[str]:
     calls, left = [], list(captions)
 
     def generate(input_ids, **options):
-        calls.append(options)
-        rows = len(input_ids) * options.get("num_return_sequences", 1)
-        texts = [left.pop(0) if len(left) > 1 else left[0] for _ in range(rows)]
+        calls.append(options | {"rows": len(input_ids)})
+        texts = [left.pop(0) if len(left) > 1 else left[0] for _ in input_ids]
         return padded([model.tokenizer(text)["input_ids"] for text in texts], 3)[0]
 
     model.generate = generate
