@@ -30,6 +30,7 @@ MEASURED = {
     "beatmeter": {"": (*ALL_OF_A_CHOICE, "map")},
     "mathrock_affect": {"emotion": ("map", "ece"), **dict.fromkeys(("vibe", "intensity", "tempo"), ALL_OF_A_CHOICE)},
     "mega_audioformer": {"": ALL_OF_A_CHOICE},
+    "sonicverse": {},  # by evaluation and head, see below
     "hubert": {},  # a backbone is probed: each question has a figure of its own
     "encodec": {},  # a codec answers no question
 }
@@ -145,4 +146,26 @@ def test_a_model_that_answers_hears_the_bundled_recording_whole(folder):
     assert answer["model"] == folder.name
     assert answer["heard_seconds"] == answer["duration_seconds"] == pytest.approx(15.25, abs=0.01)
     assert answer["timeline"][-1]["end_seconds"] == answer["duration_seconds"]
-    assert answer["warnings"] == []
+    assert [each for each in answer["warnings"] if "captions need the language model" not in each] == []
+
+
+def test_sonicverse_smol_hears_facts_without_its_language_model():
+    folder = ROOT / "models" / "sonicverse-smol"
+    model = linernotes.load("sonicverse-smol")
+    learned = sum(part.numel() for part in model.projector.parameters())
+    assert 2 * learned < 8_000_000, "what was trained, in half precision"
+    answer = model.predict(RECORDING)
+    assert answer["caption"] is None
+    assert answer["vocals"]["label"] == "instrumental"
+    assert "classical" in answer["genres"]["labels"]
+    assert any("linernotes fetch-llm" in warning for warning in answer["warnings"])
+    results = read(folder, "metrics.json")["results"]
+    for name, heads in {
+        "test": {"key": "weighted_score", "instruments": "map", "moods": "map", "genres": "map"},
+        "voices": {"vocals": "singing"},
+        "real": {"key": "weighted_score"},
+    }.items():
+        for head, figure in heads.items():
+            assert "majority_baseline" in results[name][head][figure]
+    assert set(results["test"]["captions"]["baselines"]) == {"ungrounded", "without task tokens"}
+    assert len(results["real"]["examples"]) == 30

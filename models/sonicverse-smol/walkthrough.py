@@ -62,7 +62,7 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 MODEL = os.environ.get("LINERNOTES_MODEL", "OWNER/NAME")  # a folder, or an id on the Hub
-SPEAKER = os.environ.get("LANGUAGE_MODEL", "")  # a folder or Hub id: with it there are captions
+SPEAKER = os.environ.get("LANGUAGE_MODEL", "")  # a folder or Hub id, where the model brings none
 SHORT = os.environ.get("WALKTHROUGH_SHORT") == "1"  # few clips, few steps: to see that everything runs
 SEED, SECONDS = 0, 4.0
 CLIPS = {"training": 4, "test": 2} if SHORT else {"training": 24, "test": 10}  # of each key
@@ -87,11 +87,12 @@ def picture(name):
 
 published = AutoModel.from_pretrained(MODEL, trust_remote_code=True).eval()
 config = published.config
-if SPEAKER:
+if SPEAKER and published.language_model is None:
     published.add_language_model(SPEAKER)
 RATE = config.sampling_rate
 print(f"{config.model_name}: heads for {', '.join(name.split('_')[0] for name in config.tasks)}")
-print("captions:", "yes" if SPEAKER else f"none here; set LANGUAGE_MODEL, for example to {config.text_name}")
+speaks = published.language_model is not None
+print("captions:", "yes" if speaks else f"none here; set LANGUAGE_MODEL, for example to {config.text_name}")
 
 # %% [markdown]
 # ### 2. Chords Whose Key Is Known
@@ -287,7 +288,13 @@ grounding = sys.modules[type(published).__module__.rsplit(".", 1)[0] + ".groundi
 CAPTION = "A slow jazz piece in A minor with a piano. There are drums. A woman sings."
 for statement in parser.statements(CAPTION):
     print(f"{statement.kind:<12}{statement.value}")
-sure = grounding.Known(key="A minor", vocals="instrumental", instruments={"piano": 0.95, "drums": 0.01})
+sure = grounding.Known(
+    {
+        "key": {"A minor": 0.9, "C major": 0.1},
+        "vocals": {"instrumental": 0.96, "female": 0.03, "male": 0.01},
+        "instrument": {"piano": 0.95, "drums": 0.01},
+    }
+)
 kept, withheld = grounding.agreeing(CAPTION, sure)
 print("kept:    ", kept or "(nothing)")
 print("withheld:", *withheld)

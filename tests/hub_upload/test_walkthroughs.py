@@ -138,7 +138,10 @@ CODES_NOTEBOOK = pytest.param(
 )
 
 
-@pytest.fixture(params=[*GENRE_NOTEBOOKS, METER_NOTEBOOK, AFFECT_NOTEBOOK, CODES_NOTEBOOK])
+CAPTION_NOTEBOOK = pytest.param(("sonicverse-smol", True), marks=pytest.mark.slow, id="sonicverse-smol, short")
+
+
+@pytest.fixture(params=[*GENRE_NOTEBOOKS, METER_NOTEBOOK, AFFECT_NOTEBOOK, CODES_NOTEBOOK, CAPTION_NOTEBOOK])
 def notebook(request):
     return executed(*request.param)
 
@@ -160,6 +163,11 @@ def affect_notebook(request):
 
 @pytest.fixture(params=[CODES_NOTEBOOK])
 def codes_notebook(request):
+    return executed(*request.param)
+
+
+@pytest.fixture(params=[CAPTION_NOTEBOOK])
+def caption_notebook(request):
     return executed(*request.param)
 
 
@@ -203,6 +211,15 @@ def test_the_walkthrough_of_codes_shows_saves_and_loads(codes_notebook):
     assert "the same answer with padding" in printed(codes_notebook)
     assert "equal after reloading" in printed(codes_notebook)
     assert re.search(r"^broken.wav +error: not_audio$", printed(codes_notebook), re.MULTILINE)
+
+
+def test_the_walkthrough_of_captions_says_what_is_true_saves_and_loads(caption_notebook):
+    source = (MODELS / "sonicverse-smol" / "walkthrough.py").read_text()
+    assert shown_in(caption_notebook) == (len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE)), 4)
+    assert "kept:     A slow jazz piece in A minor with a piano." in printed(caption_notebook)
+    assert "withheld: There are drums. A woman sings." in printed(caption_notebook)
+    assert "equal after reloading" in printed(caption_notebook)
+    assert re.search(r"^broken.wav +error: not_audio$", printed(caption_notebook), re.MULTILINE)
 
 
 def test_the_small_model_tells_the_genres_apart(genre_notebook):
