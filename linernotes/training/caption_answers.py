@@ -42,39 +42,34 @@ def answer_rows(model: Any, rows: Dataset, experiment: Any) -> dict[str, Any]:
     recipe, told = experiment.recipe, list(range(len(rows)))
     recipe.give_words(model, experiment)
     described = set(sorted(told, key=lambda row: rank(rows[row]["clip"]))[: experiment.data.test_captions or len(told)])
-    answers: dict[str, list] = {ANSWER_KEYS[task]: [] for task in model.config.tasks}
-    answers |= {"caption": [], "ungrounded": [], "withheld": [], "references": []}
-    size = experiment.training.eval_batch_size
-    for start in range(0, len(told), size):
-        for row, answer in zip(told[start:], heard(model, rows, told[start : start + size], described), strict=False):
-            for task in model.config.tasks:
-                answers[ANSWER_KEYS[task]].append(list(answer[ANSWER_KEYS[task]]["probabilities"].values()))
-            for name in ("caption", "ungrounded", "withheld"):
-                answers[name].append(answer.get(name))
-            answers["references"].append(references_of(rows[row]))
-    model.eval()
+    found: dict[int, dict[str, Any]] = {}
+    for numbers, asked in ((sorted(described), True), (sorted(set(told) - described), False)):
+        for start in range(0, len(numbers), experiment.training.eval_batch_size):
+            found |= heard(model, rows, numbers[start : start + experiment.training.eval_batch_size], asked)
+    answers: dict[str, list] = {
+        ANSWER_KEYS[task]: [list(found[row][ANSWER_KEYS[task]]["probabilities"].values()) for row in told]
+        for task in model.config.tasks
+    }
+    for name in ("caption", "ungrounded", "withheld"):
+        answers[name] = [found[row].get(name) for row in told]
+    answers["references"] = [references_of(rows[row]) for row in told]
     scored = {"embedding_f1": scores_of_embeddings(model, answers)}
     return answers | scored | {column: list(rows[column]) for column in COLUMNS}
 
 
-def heard(model: Any, rows: Dataset, numbers: Sequence[int], described: set[int]) -> list[dict[str, Any]]:
-    """Answers of `predict` of some rows, with `ungrounded` beside the caption; no captions of those not `described`."""
-    rate, found = model.config.sampling_rate, {}
-    for wanted in (True, False):
-        group = [number for number in numbers if (number in described) == wanted]
-        if not group:
-            continue
-        sounds = [{"array": read_row(rows[number], rate), "sampling_rate": rate} for number in group]
-        speaker, model.language_model = model.language_model, model.language_model if wanted else None
-        answers = model.predict(sounds, grounded=False)
-        for answer in answers:
-            answer["ungrounded"] = answer["caption"]
-        wrong = [row for row, answer in enumerate(answers) if wanted and disagrees(answer, model.config)]
-        for row, grounded in zip(wrong, model.predict([sounds[row] for row in wrong]), strict=True):
-            answers[row] |= {name: grounded[name] for name in ("caption", "withheld") if name in grounded}
-        found |= dict(zip(group, answers, strict=True))
-        model.language_model = speaker
-    return [found[number] for number in numbers]
+def heard(model: Any, rows: Dataset, numbers: Sequence[int], described: bool) -> dict[int, dict[str, Any]]:
+    """Answers of `predict` to some rows, by number, with `ungrounded` beside the caption; without where not asked."""
+    rate = model.config.sampling_rate
+    sounds = [{"array": read_row(rows[number], rate), "sampling_rate": rate} for number in numbers]
+    speaker, model.language_model = model.language_model, model.language_model if described else None
+    answers = model.predict(sounds, grounded=False)
+    for answer in answers:
+        answer["ungrounded"] = answer["caption"]
+    wrong = [place for place, answer in enumerate(answers) if described and disagrees(answer, model.config)]
+    for place, grounded in zip(wrong, model.predict([sounds[place] for place in wrong]), strict=True):
+        answers[place] |= {name: grounded[name] for name in ("caption", "withheld") if name in grounded}
+    model.language_model = speaker
+    return dict(zip(numbers, answers, strict=True))
 
 
 def disagrees(answer: dict[str, Any], config: Any) -> bool:
