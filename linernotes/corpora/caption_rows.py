@@ -89,10 +89,10 @@ def voice_rows(folder: Path, test: Sequence[str] = (), validation: Sequence[str]
         singer = record["group"]
         split = "test" if singer in test else "validation" if singer in validation else "train"
         about = {"group": f"singer {singer}", "split": split, "licence": LICENCES["mir1k"]}
-        sung = MusicFacts(vocals=voice_of(singer))  # all are pop: the only recordings would teach that records are pop
+        sung = MusicFacts(vocals=voice_of(singer), styles=("pop",))
         parts = {
             "song": (None, sung),
-            "accompaniment": (ACCOMPANIMENT, MusicFacts(vocals="instrumental")),
+            "accompaniment": (ACCOMPANIMENT, MusicFacts(vocals="instrumental", styles=("pop",))),
             "singing": (SINGING, MusicFacts(vocals=voice_of(singer), instruments=())),
         }
         for part, (channel, facts) in parts.items():
