@@ -108,7 +108,7 @@ def allowed_rows(measured: dict) -> set[tuple[str, ...]]:
     tables = [value for key, value in measured.items() if key not in ("baselines", "self_activation")]
     for table in (value for value in tables if isinstance(value, dict) and all(map(figures_in, value.values()))):
         for label, shown in table.items():
-            cells = [spread(value)[:3] for value in figures_in(shown).values()]  # without the baseline
+            cells = [spread(value, baseline="") for value in figures_in(shown).values()]
             cells += [(f"{value:,}",) for value in shown.values() if isinstance(value, int)]
             rows.add((label, *(number for cell in cells for number in cell)))
     for name, baseline in measured.get("baselines", {}).items():

@@ -1,0 +1,1 @@
+../../modeling/language_models.py

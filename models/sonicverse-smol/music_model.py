@@ -1,0 +1,1 @@
+../../modeling/music_model.py

@@ -1,0 +1,1 @@
+../../modeling/music_tags.py
