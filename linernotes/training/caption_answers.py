@@ -123,6 +123,8 @@ def measure_epoch(experiment: Any) -> None:
 def calibrate(config: Any, logits: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> None:
     """A temperature for each exclusive head, thresholds for the others, from rows that were not learned from.
 
+    No threshold lies below `confident_below`: what a caption may not claim is not listed as heard either.
+
     Args:
         logits, labels: by task (rows, classes); labels are NaN where nothing is known.
     """
@@ -133,7 +135,8 @@ def calibrate(config: Any, logits: dict[str, np.ndarray], labels: dict[str, np.n
             if rows.any():
                 task["temperature"] = round(fit_temperature(said[rows], truths[rows].argmax(1)), 4)
             continue
-        task["thresholds"] = [threshold_of(*pair) for pair in zip(1 / (1 + np.exp(-said.T)), truths.T, strict=True)]
+        pairs = zip(1 / (1 + np.exp(-said.T)), truths.T, strict=True)
+        task["thresholds"] = [max(threshold_of(*pair), config.confident_below) for pair in pairs]
 
 
 def threshold_of(probabilities: np.ndarray, truths: np.ndarray) -> float:

@@ -75,8 +75,15 @@ def test_thresholds_and_temperatures_are_fitted_where_something_is_known():
         "genre_detection": np.array([[0.0, 0], [-2.0, 0], [1.0, 0]]),
         "vocals_detection": np.array([[30.0, 0, 0], [30.0, 0, 0], [0, 0, 0]]),
     }
-    calibrate(SimpleNamespace(tasks=tasks), logits, labels)
+    calibrate(SimpleNamespace(tasks=tasks, confident_below=0.05), logits, labels)
     low, high = 1 / (1 + np.exp(2.0)), 0.5
     assert tasks["genre_detection"]["thresholds"] == [pytest.approx((low + high) / 2, abs=1e-4), 0.5]
     assert tasks["vocals_detection"]["temperature"] > 10.0, "sure and wrong half of the time"
     assert threshold_of(np.array([0.3]), np.array([np.nan])) == 0.5
+
+
+def test_what_may_not_be_claimed_is_not_listed_either():
+    tasks = {"genre_detection": {"classes": ["folk"], "exclusive": False}}
+    said, known = ({"genre_detection": np.array(rows)} for rows in ([[-5.0], [-6.0]], [[1.0], [0.0]]))
+    calibrate(SimpleNamespace(tasks=tasks, confident_below=0.2), said, known)
+    assert tasks["genre_detection"]["thresholds"] == [0.2]

@@ -152,7 +152,7 @@ def test_heads_learn_first_then_captions(first):
     log = [json.loads(line) for line in (first / "training_log.jsonl").read_text().splitlines()]
     heads = [record["loss"] for record in log if record.get("stage") == "heads"]
     assert len(heads) == 12
-    assert heads[-1] < 0.6 * heads[0]
+    assert heads[-1] < 0.7 * heads[0]
     assert [record["step"] for record in log if "loss" in record and "stage" not in record] == [1, 2, 3, 4]
 
 
