@@ -283,18 +283,19 @@ def prose(source: Source, known: dict[str, Any], writer: ImmutableSandboxedEnvir
     }
 
 
-def build_card(folder: Path, repo_id: str | None = None) -> str:
+def build_card(folder: Path, repo_id: str | None = None, published: Path | None = None) -> str:
     """The whole text of README.md; the same folder and name give the same text.
 
     Args:
         folder: a folder with config.json, and, where they are known, card.md, metrics.json, training.json and plots/.
         repo_id: where the model will lie; "linernotes/<name in config.json, or the folder's>" by default.
+        published: the folder that is published, where its config.json says more than that of `folder`.
 
     Raises:
         PublishError: a file is not what it should be, or card.md holds or asks for what is not known.
     """
     try:
-        return written(Path(folder), repo_id)
+        return written(Path(folder), repo_id, Path(published or folder))
     except NOT_AS_EXPECTED as error:
         raise PublishError(
             f"the card of {folder} cannot be written ({type(error).__name__}: {error}); "
@@ -302,11 +303,11 @@ def build_card(folder: Path, repo_id: str | None = None) -> str:
         ) from None
 
 
-def written(folder: Path, repo_id: str | None) -> str:
+def written(folder: Path, repo_id: str | None, published: Path) -> str:
     repo_id = repo_id or default_repo_id(folder)
     check_repo_id(repo_id)  # it may come out of a stranger's config.json, and stands in code and commands
     source = read_source(folder / "card.md")
-    known = known_of(folder, repo_id, source)
+    known = known_of(folder, repo_id, source) | {"config": read_object(published / "config.json")}
     results = (known["metrics"] or {}).get("results", {})
     pictures = pictures_of(folder, results, PICTURES | source.front.get("pictures", {}))
     evaluations = evaluations_of(results, source.front.get("evaluations", {}), pictures)

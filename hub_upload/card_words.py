@@ -18,7 +18,6 @@ METRICS: dict[str, tuple[str, str | None]] = {
     "joy_with_tag_happy": ("joy beside the tag happy, rank correlation", "spearmanr"),
     "sadness_with_tag_sad": ("sadness beside the tag sad, rank correlation", "spearmanr"),
     "weighted_score": ("MIREX weighted score", "mirex_weighted_score"),
-    "singing": ("whether somebody sings, accuracy", "accuracy"),
     "fact_precision": ("statements that are true", "fact_precision"),
     "fact_recall": ("facts that are stated", "fact_recall"),
     **{f"bleu_{order}": (f"BLEU-{order}, words", "bleu") for order in (1, 2, 3, 4)},

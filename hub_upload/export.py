@@ -112,7 +112,7 @@ def fill(source: Path, folder: Path, repo_id: str, say: Say, short: bool) -> Non
         say("putting its language model in")
         put_language_model_in(folder)
     say("writing the card")
-    (folder / "README.md").write_text(build_card(source, repo_id), encoding="utf-8")
+    (folder / "README.md").write_text(build_card(source, repo_id, folder), encoding="utf-8")
     if (source / "walkthrough.py").is_file():
         say("executing the walkthrough (minutes, the first time)")
         with tempfile.TemporaryDirectory() as place:  # what the notebook writes beside the model is not published

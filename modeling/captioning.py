@@ -25,6 +25,8 @@ from .stories import clock, sentence_of, story, told
 from .storytellers import Teller, strange_times, teller
 from .windows import Window
 
+SHORT_OF_SECONDS = 1.0  # by which a caption may fall short of a recording and still be about all of it
+
 
 @dataclass
 class Notes:
@@ -65,7 +67,8 @@ class CaptioningModel(MusicModel):
             max_new_tokens: of a caption; `config.max_new_tokens` by default.
             story_model: what tells the story of a long recording, a causal language model on the Hub or in a folder,
                 or with `story_endpoint`, the address of an OpenAI-compatible service, one of its models. By default it
-                is composed of the facts. Where the story cannot be told it is composed, and `warnings` says why.
+                is composed of the facts. Where the story cannot be told it is composed, and `warnings` says why;
+                where there is no such model on this machine or the Hub, that is an OSError.
 
         Returns:
             `caption` and the stretch that it is about (`caption_start_seconds`, `caption_end_seconds`), `key` and
@@ -193,7 +196,7 @@ class CaptioningModel(MusicModel):
         about = excerpt(notes.windows, hearing.weights, config.caption_seconds)
         answer["caption_start_seconds"] = round(about.start_seconds, 3)
         answer["caption_end_seconds"] = round(about.end_seconds, 3)
-        is_part = hearing.duration_seconds > config.caption_seconds and notes.finder is None
+        is_part = hearing.duration_seconds > config.caption_seconds + SHORT_OF_SECONDS and notes.finder is None
         if is_part and self.language_model is not None:
             span = f"{clock(about.start_seconds)}-{clock(about.end_seconds)} of {clock(hearing.duration_seconds)}"
             answer["warnings"].append(f"the caption describes {span}; long=True describes the whole recording")

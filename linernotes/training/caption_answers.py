@@ -29,6 +29,7 @@ from linernotes.training.rows import BASELINE
 from linernotes.training.text_scores import SCORES, embedding_f1, text_figures
 
 REFERENCES = 3  # of a recording that nobody has described
+MOST = 0.5  # of a threshold
 SHOWN = 30  # captions of recordings that are listed, chosen by a hash of their names
 COLUMNS = ("facts", "group", "clip", "source", "origin")
 
@@ -123,7 +124,8 @@ def measure_epoch(experiment: Any) -> None:
 def calibrate(config: Any, logits: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> None:
     """A temperature for each exclusive head, thresholds for the others, from rows that were not learned from.
 
-    No threshold lies below `confident_below`: what a caption may not claim is not listed as heard either.
+    No threshold lies below `confident_below`: what a caption may not claim is not listed as heard either. None lies
+    above a half: what is likelier heard than not is listed.
 
     Args:
         logits, labels: by task (rows, classes); labels are NaN where nothing is known.
@@ -136,7 +138,7 @@ def calibrate(config: Any, logits: dict[str, np.ndarray], labels: dict[str, np.n
                 task["temperature"] = round(fit_temperature(said[rows], truths[rows].argmax(1)), 4)
             continue
         pairs = zip(1 / (1 + np.exp(-said.T)), truths.T, strict=True)
-        task["thresholds"] = [max(threshold_of(*pair), config.confident_below) for pair in pairs]
+        task["thresholds"] = [min(max(threshold_of(*pair), config.confident_below), MOST) for pair in pairs]
 
 
 def threshold_of(probabilities: np.ndarray, truths: np.ndarray) -> float:
@@ -154,10 +156,10 @@ def figures(answer: dict[str, Any], config: Any) -> dict[str, Any]:
     """The figures of one set of answers.
 
     Returns:
-        n, n_groups, sources, interval; of the heads key (weighted_score, accuracy), vocals (as `metrics.measure`) with
-        singing (whether somebody sings), instruments, moods and genres (map, per_class); captions: fact_precision and
-        fact_recall, by_kind, the scores of texts, `baselines` (ungrounded; other models of the same rows) each with our
-        difference; examples of real recordings.
+        n, n_groups, sources, interval; of the heads key (weighted_score, accuracy), vocals (as `metrics.measure`),
+        singing (whether anybody does: accuracy), instruments, moods and genres (map, per_class); captions:
+        fact_precision and fact_recall, by_kind, the scores of texts, `baselines` (ungrounded; other models of the same
+        rows) each with our difference; examples of real recordings.
     """
     groups, truths = np.array(answer["group"]), [MusicFacts.of_json(text) for text in answer["facts"]]
     measured: dict[str, Any] = {"sources": sorted(set(answer["source"])), "n": len(groups)}

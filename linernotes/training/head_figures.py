@@ -27,6 +27,8 @@ def figures_of_heads(
         found = HEADS.get(name, figures_of_several)(said[task], labels[task], groups, list(told["classes"]))
         if found:
             measured[name] = found
+        if name == "vocals" and (heard := figures_of_singing(said[task], labels[task], groups, list(told["classes"]))):
+            measured["singing"] = heard
     return measured
 
 
@@ -54,19 +56,20 @@ def figures_of_key(said: np.ndarray, labels: np.ndarray, groups: np.ndarray, cla
 
 
 def figures_of_vocals(said: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: list[str]) -> dict[str, Any]:
-    """Who sings, where that is known; and of those of whom only that somebody does, whether the model hears it."""
+    """Who sings, where that is known."""
     rows = np.isfinite(labels).all(1) & (labels == 1).any(1)
-    found: dict[str, Any] = {}
-    if rows.any():
-        found |= measure(labels[rows].argmax(1), said[rows], groups[rows], classes)
+    return measure(labels[rows].argmax(1), said[rows], groups[rows], classes) if rows.any() else {}
+
+
+def figures_of_singing(said: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: list[str]) -> dict[str, Any]:
+    """Whether anybody sings, also where nobody knows who."""
     column = classes.index("instrumental") if "instrumental" in classes else None
-    if column is not None and (heard := np.isfinite(labels[:, column])).any():
-        truth = labels[heard, column] == 1
-        right = ((said[heard].argmax(1) == column) == truth).astype(float)
-        most = max(truth.mean(), 1 - truth.mean())
-        found |= {"n_singing": int(heard.sum()), "singing": mean_with_interval(right, groups[heard], float(most))}
-        found.setdefault("n", int(heard.sum()))
-    return found
+    if column is None or not (rows := np.isfinite(labels[:, column])).any():
+        return {}
+    truth = labels[rows, column] == 1
+    right = ((said[rows].argmax(1) == column) == truth).astype(float)
+    figure = mean_with_interval(right, groups[rows], float(max(truth.mean(), 1 - truth.mean())))
+    return {"n": int(rows.sum()), "n_groups": len(set(groups[rows])), "accuracy": figure}
 
 
 def figures_of_several(said: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: list[str]) -> dict[str, Any]:
@@ -86,8 +89,8 @@ def figures_of_several(said: np.ndarray, labels: np.ndarray, groups: np.ndarray,
         return {}
     draws = drawn_map(said, labels, numbers, len(names), [classes.index(name) for name in per_class])
     mean = with_interval(float(np.mean(values)), draws, majority_baseline=float(np.mean(weights)))
-    n = int(np.isfinite(labels).any(1).sum())
-    return {"n": n, "n_groups": len(names), "map": mean, "per_class": per_class}
+    known = np.isfinite(labels).any(1)
+    return {"n": int(known.sum()), "n_groups": len(set(groups[known])), "map": mean, "per_class": per_class}
 
 
 def drawn_map(

@@ -12,6 +12,7 @@ from transformers import HubertModel, LlamaForCausalLM
 
 import linernotes
 from linernotes.hub_upload.asking import sound
+from linernotes.hub_upload.card import build_card
 from linernotes.hub_upload.clean import SECONDS, ask, differences
 from linernotes.hub_upload.errors import PublishError
 from linernotes.hub_upload.export import export
@@ -58,6 +59,13 @@ def test_the_export_holds_every_weight_as_it_was(source, parts, tmp_path):
     assert (settings["has_language_model"], settings["dtype"]) == (True, "float32")
     assert {"tokenizer.json", "tokenizer_config.json"} <= {file.name for file in out.iterdir()}
     assert not (source / "tokenizer.json").exists()
+
+
+def test_its_card_says_whether_the_language_model_is_there(source, tmp_path):
+    front = "---\nlicense: apache-2.0\npipeline_tag: audio-text-to-text\n---\n"
+    (source / "card.md").write_text(f"{front}It {{{{ 'speaks' if config.has_language_model else 'listens' }}}}.\n")
+    assert "It listens." in build_card(source)
+    assert "It speaks." in (export(source, tmp_path / "out") / "README.md").read_text()
 
 
 @pytest.mark.slow
