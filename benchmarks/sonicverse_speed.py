@@ -58,15 +58,22 @@ def ways_of(model: PreTrainedModel, chunks: int, words: int) -> dict[str, Callab
     many = heard.expand(min(chunks, 8), -1, -1)
     chat = torch.full((1, model.config.audio_tokens), model.config.audio_token_id, device=device)
 
-    def say(tokens: torch.Tensor, **options: bool) -> torch.Tensor:
+    def say(tokens: torch.Tensor) -> torch.Tensor:
         exact = {"max_new_tokens": words, "min_new_tokens": words, "do_sample": False}
-        return model.generate(chat.expand(len(tokens), -1), audio_tokens=tokens, **exact, **options)
+        return model.generate(chat.expand(len(tokens), -1), audio_tokens=tokens, **exact)
+
+    def say_anew() -> None:
+        """Every word from the beginning on: `generate` keeps a cache whatever it is told, where a chat is embedded."""
+        told = model.embedded(chat, heard)
+        for _ in range(words):
+            logits = model.language_model(inputs_embeds=told, use_cache=False, logits_to_keep=1).logits
+            told = torch.cat((told, model.get_input_embeddings()(logits.argmax(-1))), dim=1)
 
     return {
         "encoder, one chunk after the other": lambda: [model(chunk[None]) for chunk in noise],
         "encoder, chunks in batches of 8": lambda: [model(batch) for batch in noise.split(8)],
         "caption, with the KV cache": lambda: say(heard),
-        "caption, without the KV cache": lambda: say(heard, use_cache=False),
+        "caption, without the KV cache": say_anew,
         f"{len(many)} captions in one batch": lambda: say(many),
         "predict, one chunk": lambda: model.predict(audio, sampling_rate=rate, grounded=False, max_new_tokens=words),
     }

@@ -305,7 +305,8 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
         Args:
             input_ids, attention_mask: as in `forward`; rows of different lengths are padded on the left.
             input_values, audio_attention_mask: the sound; or audio_tokens (batch, audio_tokens, width), known already.
-            options: any of transformers' `generate`, such as max_new_tokens, do_sample, num_beams, use_cache.
+            options: any of transformers' `generate`, such as max_new_tokens, do_sample, num_beams; with a chat that is
+                embedded it keeps a KV cache in any case.
         """
         if audio_tokens is None:
             audio_tokens = self(input_values, audio_attention_mask).audio_tokens

@@ -208,6 +208,16 @@ def test_how_true_captions_are_is_that_of_metrics_json(name, evaluation):
     assert [row for row in rows if row not in README.splitlines()] == []
 
 
+def test_the_speeds_told_of_captions_are_those_of_the_benchmark():
+    told = json.loads((ROOT / "benchmarks/results/sonicverse_speed.json").read_text())
+    text = (ROOT / "docs/sonicverse.md").read_text(encoding="utf-8")
+    assert [name for name, spent in told["seconds"].items() if f"| {name} | {spent:.2f} s |" not in text] == []
+    figures = told["figures"]
+    assert f"With the cache {figures['tokens a second, with the cache']:.0f} tokens a second" in text
+    assert f"{figures['KV cache, times faster']:.1f} times as many as without" in text
+    assert f"eight captions at a time make {figures['tokens a second, 8 captions at a time']:.0f}" in text
+
+
 def test_the_speeds_told_are_those_of_the_benchmark():
     results = json.loads((ROOT / "benchmarks/results/throughput.json").read_text())["threads"]["1"]
     text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
