@@ -84,7 +84,12 @@ def test_a_bad_recipe_is_refused(tmp_path):
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_build_says_how_to_go_on(sent, tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(building, "build_corpus", lambda *_, **__: os.kill(os.getpid(), sent))
+
+    def stop_itself(*_, **__) -> None:
+        os.kill(os.getpid(), sent)
+        time.sleep(10)  # until the signal is taken notice of, which may be a moment later
+
+    monkeypatch.setattr(building, "build_corpus", stop_itself)
     stopped = build(tmp_path)
     assert stopped.exit_code == 130
     assert "stopped; the same command goes on where it was stopped" in stopped.stderr
