@@ -253,7 +253,7 @@ def test_everything_is_measured_beside_the_model_without_tasks(config, first, wi
     assert "our_fact_precision_minus_its" in captions["baselines"]["without task tokens"]
     assert {"bleu_4", "meteor_stem", "rouge_l", "bleu_4_characters", "embedding_f1"} <= set(captions)
     assert results["voices"]["vocals"]["n"] == 6
-    assert results["voices"]["vocals"]["n_singing"] == 6
+    assert results["voices"]["singing"]["n"] == 6
     assert len(results["real"]["examples"]) == 2
     said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
     assert len(said) == 4 + 6 + 2
