@@ -237,9 +237,9 @@ def default_repo_id(folder: Path) -> str:
     return f"{ORGANISATION}/{(read_object(folder / 'config.json') or {}).get('model_name') or folder.resolve().name}"
 
 
-def known_of(folder: Path, repo_id: str, source: Source) -> dict[str, Any]:
+def known_of(folder: Path, repo_id: str, source: Source, published: Path) -> dict[str, Any]:
     """What prose and template may ask for; None for a file that is not there."""
-    config = read_object(folder / "config.json")
+    config = read_object(published / "config.json")
     if config is None:
         raise PublishError(f"{folder} holds no config.json; give a folder of models/ or the `model` folder of a run")
     return {
@@ -307,7 +307,7 @@ def written(folder: Path, repo_id: str | None, published: Path) -> str:
     repo_id = repo_id or default_repo_id(folder)
     check_repo_id(repo_id)  # it may come out of a stranger's config.json, and stands in code and commands
     source = read_source(folder / "card.md")
-    known = known_of(folder, repo_id, source) | {"config": read_object(published / "config.json")}
+    known = known_of(folder, repo_id, source, published)
     results = (known["metrics"] or {}).get("results", {})
     pictures = pictures_of(folder, results, PICTURES | source.front.get("pictures", {}))
     evaluations = evaluations_of(results, source.front.get("evaluations", {}), pictures)

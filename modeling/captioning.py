@@ -264,10 +264,10 @@ class CaptioningModel(MusicModel):
             return captions
         repeated = tokens[wrong].repeat_interleave(others, dim=0)
         drawn = self._said(ids, repeated, max_new_tokens, logits_processor=drawing(others))
-        found = dict(enumerate(captions))
+        exchanged = list(captions)
         for number, row in enumerate(wrong):
-            found[row] = best([captions[row], *drawn[number * others : (number + 1) * others]], sure[row])
-        return list(found.values())
+            exchanged[row] = best([captions[row], *drawn[number * others : (number + 1) * others]], sure[row])
+        return exchanged
 
     def _take_out(self, place: dict[str, Any], sure: Known) -> None:
         """Leaves of the caption what contradicts nothing that is sure; the rest goes into `withheld`."""

@@ -16,6 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def interval(figure: dict) -> str:
+    return f"{figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f}"
+
+
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
@@ -86,7 +90,7 @@ def test_measured_figures_are_those_of_metrics_json(model, evaluation):
     accuracy, own = figures["accuracy"], figures["self_activation"]
     baselines = [f"{baseline['accuracy']['value']:.3f}" for baseline in figures.get("baselines", {}).values()]
     expected = (
-        f"| {accuracy['value']:.3f} | {accuracy['low']:.3f} to {accuracy['high']:.3f} "
+        f"| {interval(accuracy)} "
         f"| {accuracy['majority_baseline']:.3f} | {', '.join(baselines) or '-'} "
         f"| {own['mean']['value']:.2f}, {own['min']['value']:.2f} |"
     )
@@ -101,8 +105,9 @@ def affect_rows() -> list[str]:
 
     def row(name: str, part: dict, beside: dict, key: str = "macro_f1") -> str:
         figure, shown = part[key], [f"{beside[o][key]['value']:.3f}" if o in beside else "-" for o in others]
-        numbers = f"{figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f}"
-        return f"| {name} | {part['n']} | {numbers} | {figure['majority_baseline']:.3f} | {' | '.join(shown)} |"
+        return (
+            f"| {name} | {part['n']} | {interval(figure)} | {figure['majority_baseline']:.3f} | {' | '.join(shown)} |"
+        )
 
     tempo = test["tempo"]
     by_origin = {
@@ -137,7 +142,7 @@ def test_what_is_heard_in_codes_is_that_of_metrics_json(name):
     model, evaluation = CODES[name]
     part = json.loads((ROOT / "models" / model / "metrics.json").read_text())["results"][evaluation]
     figure, beside = part["accuracy"], part.get("baselines", {}).get("logistic regression on code counts")
-    numbers = f"{part['n']} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f}"
+    numbers = f"{part['n']} | {interval(figure)}"
     other = f"{beside['accuracy']['value']:.3f}" if beside else "-"
     assert f"| {name} | {numbers} | {figure['majority_baseline']:.3f} | {other} |" in README.splitlines()
 
@@ -181,10 +186,6 @@ HEADS = {  # rows of the README's table of SonicVerse: evaluation, head, figure
 
 def captioned() -> dict:
     return json.loads((ROOT / "models/sonicverse-smol/metrics.json").read_text())["results"]
-
-
-def interval(figure: dict) -> str:
-    return f"{figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f}"
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -300,10 +301,7 @@ def test_measured_meters_are_those_of_metrics_json():
     for name, part in parts.items():
         balanced = part["balanced_accuracy"]
         beside = f"{baseline['balanced_accuracy']['value']:.3f}" if part is figures else "-"
-        expected = (
-            f"| {part['n']} | {balanced['value']:.3f} | {balanced['low']:.3f} to {balanced['high']:.3f} "
-            f"| {balanced['majority_baseline']:.3f} | {beside} |"
-        )
+        expected = f"| {part['n']} | {interval(balanced)} | {balanced['majority_baseline']:.3f} | {beside} |"
         (row,) = (line for line in README.splitlines() if line.startswith(f"| {name}"))
         assert row.endswith(expected)
     several = figures["several"]

@@ -43,8 +43,9 @@ def answer_rows(model: Any, rows: Dataset, experiment: Any) -> dict[str, Any]:
     recipe, told = experiment.recipe, list(range(len(rows)))
     recipe.give_words(model, experiment)
     described = set(sorted(told, key=lambda row: rank(rows[row]["clip"]))[: experiment.data.test_captions or len(told)])
+    others = set(told) - described if model.config.tasks else ()  # without heads and captions nothing would be said
     found: dict[int, dict[str, Any]] = {}
-    for numbers, asked in ((sorted(described), True), (sorted(set(told) - described), False)):
+    for numbers, asked in ((sorted(described), True), (sorted(others), False)):
         for start in range(0, len(numbers), experiment.training.eval_batch_size):
             found |= heard(model, rows, numbers[start : start + experiment.training.eval_batch_size], asked)
     answers: dict[str, list] = {
@@ -52,7 +53,7 @@ def answer_rows(model: Any, rows: Dataset, experiment: Any) -> dict[str, Any]:
         for task in model.config.tasks
     }
     for name in ("caption", "ungrounded", "withheld"):
-        answers[name] = [found[row].get(name) for row in told]
+        answers[name] = [found.get(row, {}).get(name) for row in told]
     answers["references"] = [references_of(rows[row]) for row in told]
     scored = {"embedding_f1": scores_of_embeddings(model, answers)}
     return answers | scored | {column: list(rows[column]) for column in COLUMNS}

@@ -178,6 +178,11 @@ def shown_in(notebook) -> tuple[int, int]:
     return pictures, sum("audio/mpeg" in output.data.get("text/html", "") for output in outputs)
 
 
+def pictures_asked_for(name: str) -> int:
+    source = (MODELS / name / "walkthrough.py").read_text()
+    return len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE))
+
+
 def test_it_is_small_enough_for_the_page(notebook):
     assert len(nbformat.writes(notebook)) < 1_500_000
 
@@ -187,8 +192,7 @@ def test_all_pictures_and_sounds_are_there(genre_notebook):
 
 
 def test_all_pictures_and_sounds_of_the_meters_are_there(meter_notebook):
-    source = (MODELS / "beatmeter-pocket" / "walkthrough.py").read_text()
-    assert shown_in(meter_notebook) == (len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE)), 7)
+    assert shown_in(meter_notebook) == (pictures_asked_for("beatmeter-pocket"), 7)
 
 
 def test_the_meter_walkthrough_saves_and_loads_and_records_errors(meter_notebook):
@@ -197,8 +201,7 @@ def test_the_meter_walkthrough_saves_and_loads_and_records_errors(meter_notebook
 
 
 def test_the_walkthrough_of_affect_shows_saves_and_loads_and_reads_no_lyrics(affect_notebook):
-    source = (MODELS / "mathrock-pocket" / "walkthrough.py").read_text()
-    assert shown_in(affect_notebook) == (len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE)), 6)
+    assert shown_in(affect_notebook) == (pictures_asked_for("mathrock-pocket"), 6)
     assert "equal after reloading" in printed(affect_notebook)
     assert "lyrics were given, but this model reads none" in printed(affect_notebook)
     assert "the same answer with them and without: yes" in printed(affect_notebook)
@@ -206,16 +209,14 @@ def test_the_walkthrough_of_affect_shows_saves_and_loads_and_reads_no_lyrics(aff
 
 
 def test_the_walkthrough_of_codes_shows_saves_and_loads(codes_notebook):
-    source = (MODELS / "mega-audioformer-speech-music" / "walkthrough.py").read_text()
-    assert shown_in(codes_notebook) == (len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE)), 3)
+    assert shown_in(codes_notebook) == (pictures_asked_for("mega-audioformer-speech-music"), 3)
     assert "the same answer with padding" in printed(codes_notebook)
     assert "equal after reloading" in printed(codes_notebook)
     assert re.search(r"^broken.wav +error: not_audio$", printed(codes_notebook), re.MULTILINE)
 
 
 def test_the_walkthrough_of_captions_says_what_is_true_saves_and_loads(caption_notebook):
-    source = (MODELS / "sonicverse-smol" / "walkthrough.py").read_text()
-    assert shown_in(caption_notebook) == (len(re.findall(r'^picture\(".+"\)$', source, re.MULTILINE)), 4)
+    assert shown_in(caption_notebook) == (pictures_asked_for("sonicverse-smol"), 4)
     assert "kept:     A slow jazz piece in A minor with a piano." in printed(caption_notebook)
     assert "withheld: There are drums. A woman sings." in printed(caption_notebook)
     assert "equal after reloading" in printed(caption_notebook)

@@ -43,9 +43,7 @@ from linernotes.training.rows import (
 from linernotes.training.speaker_lora import add_speaker_lora, merge_speaker_lora
 
 LABEL_NAMES = ("labels",)
-HEAD_FRAMES = (
-    4  # of the frames that are kept, while the heads learn alone: as good as all of them in a quarter the time
-)
+HEAD_FRAMES = 4  # of the kept frames, while heads learn alone: as good as all of them, in a quarter of the time
 EPOCH_METRICS = ()
 
 measure_epoch, batch_maker, parameter_groups = answers.measure_epoch, unchanged_batches, one_learning_rate
