@@ -2,8 +2,9 @@
 
 Columns: audio (without path and bytes for a text alone), start_seconds, end_seconds, channel (None: all of them mixed),
 captions (people's; empty where they are written from facts), aspects (of texts alone, what the caption is about), facts
-(JSON of `MusicFacts`), group, split, licence, clip, source, origin (rendered, voices, recordings, text), evaluation
-(under which name a test row is reported).
+(JSON of `MusicFacts`), group, split, licence, clip, source, origin (rendered, voices, sung, named, recordings, text),
+evaluation (under which name a test row is reported), over (a voice that is laid over it: its path and channel, and its
+level above the rest in dB), copy (0 plain; others are varied in pitch, room and tone).
 """
 
 import ast
@@ -35,6 +36,8 @@ ROW = Features(
         **dict.fromkeys(
             ("facts", "group", "split", "licence", "clip", "source", "origin", "evaluation"), Value("string")
         ),
+        "over": {"path": Value("string"), "channel": Value("int64"), "level_db": Value("float64")},
+        "copy": Value("int64"),
     }
 )
 # Singers of MIR-1K by the median of the fundamental frequency of their voices, in Hz, measured by us on eight clips
@@ -45,9 +48,11 @@ SINGERS_HZ = {
     "davidson": 140, "fdps": 229, "geniusturtle": 163, "heycat": 348, "leon": 222, "yifen": 308,
 }  # fmt: skip
 LOW_VOICE_HZ, HIGH_VOICE_HZ = 185.0, 260.0
+EXCERPT_SECONDS = 10.0
 ACCOMPANIMENT, SINGING = 0, 1  # MIR-1K's channels
 LICENCES = {
     "mir1k": "none stated; distributed for research",
+    "music-speech": "none; commercial recordings, for research",
     "gtzan": "none; commercial recordings. Captions CC BY-SA 4.0",
     "musiccaps": "CC BY-SA 4.0",
 }
@@ -73,14 +78,19 @@ def rendered_rows(folder: Path) -> CaptionRows:
     return CaptionRows(rows, left_out)
 
 
-def voice_rows(folder: Path, test: Sequence[str] = (), validation: Sequence[str] = ()) -> CaptionRows:
+def voice_rows(folder: Path, test: Sequence[str] = (), validation: Sequence[str] = (), copies: int = 0) -> CaptionRows:
     """Of each clip of MIR-1K three rows: the song, its accompaniment, its singing; dealt to splits by singer.
 
-    test, validation: singers that are kept for these; all others are learned from.
+    All of it is pop. Only test rows say so: no other recordings at hand sound like karaoke, so that this sound would be
+    what pop is learned by.
+
+    Args:
+        test, validation: singers that are kept for these; all others are learned from.
+        copies: of each row that is learned from, how many varied ones come besides.
 
     Raises FileNotFoundError without metadata.csv, ValueError for a singer who is not there.
     """
-    records = list(_records(folder, ("file_name", "group")))
+    records = list(read_records(folder, ("file_name", "group")))
     if unknown := sorted({*test, *validation} - {record["group"] for record in records}):
         known = ", ".join(sorted({record["group"] for record in records}))
         raise ValueError(f"{folder} has no singer {unknown[0]!r}; there are {known}")
@@ -89,16 +99,17 @@ def voice_rows(folder: Path, test: Sequence[str] = (), validation: Sequence[str]
         singer = record["group"]
         split = "test" if singer in test else "validation" if singer in validation else "train"
         about = {"group": f"singer {singer}", "split": split, "licence": LICENCES["mir1k"]}
-        sung = MusicFacts(vocals=voice_of(singer), styles=("pop",))
+        styles = ("pop",) if split == "test" else None
         parts = {
-            "song": (None, sung),
-            "accompaniment": (ACCOMPANIMENT, MusicFacts(vocals="instrumental", styles=("pop",))),
+            "song": (None, MusicFacts(vocals=voice_of(singer), styles=styles)),
+            "accompaniment": (ACCOMPANIMENT, MusicFacts(vocals="instrumental", styles=styles)),
             "singing": (SINGING, MusicFacts(vocals=voice_of(singer), instruments=())),
         }
         for part, (channel, facts) in parts.items():
             clip = f"{folder.name}/{record['file_name']} ({part})"
             where = _whole(folder / record["file_name"]) | about
-            rows.append(row_of(where, facts, clip=clip, source=folder.name, origin="voices", channel=channel))
+            row = row_of(where, facts, clip=clip, source=folder.name, origin="voices", channel=channel)
+            rows += [row | {"copy": copy} for copy in range(1 + copies * (split == "train"))]
     return CaptionRows(rows, Counter())
 
 
@@ -113,7 +124,7 @@ def voice_of(singer: str) -> str:
 def gtzan_rows(folder: Path) -> CaptionRows:
     """Test rows of GTZAN's recordings by metadata.csv: genre, key, tempo and, where there is one, a caption."""
     rows = []
-    for record in _records(folder, ("file_name", "label", "group", "tempo_bpm", "key_lerch", "caption")):
+    for record in read_records(folder, ("file_name", "label", "group", "tempo_bpm", "key_lerch", "caption")):
         said = stated_facts(record["caption"])
         facts = MusicFacts(
             key=key_name(record["key_lerch"]) if record["key_lerch"] else None,
@@ -133,10 +144,31 @@ def gtzan_rows(folder: Path) -> CaptionRows:
     return CaptionRows(rows, Counter())
 
 
+def named_rows(folder: Path) -> CaptionRows:
+    """Excerpts of the recordings in metadata.csv whose file names tell a genre; nothing else is known of them.
+
+    The set is GTZAN Music/Speech: a name such as `mingus` or `bartok` says what kind of music is in the file, and who
+    named it did so for himself. Raises FileNotFoundError without metadata.csv.
+    """
+    rows, left_out = [], Counter()
+    for record in read_records(folder, ("file_name", "label", "split", "group", "genre_from_name", "seconds")):
+        style = STYLES.get(record["genre_from_name"])
+        if record["label"] != "music" or style is None:
+            left_out["no music, or no style in its name"] += 1
+            continue
+        audio = {"path": str(folder / record["file_name"]), "bytes": None}
+        for start in (EXCERPT_SECONDS * number for number in range(int(float(record["seconds"]) // EXCERPT_SECONDS))):
+            where = {"audio": audio, "start_seconds": start, "end_seconds": start + EXCERPT_SECONDS}
+            where |= {"group": record["group"], "split": record["split"], "licence": LICENCES["music-speech"]}
+            clip = f"{folder.name}/{record['file_name']} at {start:.0f} s"
+            rows.append(row_of(where, MusicFacts(styles=(style,)), clip=clip, source=folder.name, origin="named"))
+    return CaptionRows(rows, left_out)
+
+
 def text_rows(folder: Path) -> CaptionRows:
     """MusicCaps' captions without their recordings, from metadata.csv: only the language is learned from them."""
     rows, left_out = [], Counter()
-    for record in _records(folder, ("ytid", "caption", "aspect_list", "split", "group")):
+    for record in read_records(folder, ("ytid", "caption", "aspect_list", "split", "group")):
         if record["split"] != "train":
             left_out[f"{record['split']}: kept for the test"] += 1
             continue
@@ -171,6 +203,7 @@ def musiccaps_rows(folder: Path) -> CaptionRows:
 READERS = {
     "rendered": rendered_rows,
     "voices": voice_rows,
+    "named": named_rows,
     "gtzan": gtzan_rows,
     "text": text_rows,
     "musicbench": musicbench_rows,
@@ -216,6 +249,8 @@ def row_of(row: Mapping[str, Any], facts: MusicFacts, **known: Any) -> dict[str,
         "channel": None,
         "captions": [],
         "aspects": [],
+        "over": None,
+        "copy": 0,
         "evaluation": "voices" if known["origin"] == "voices" else "test",
     }
     told = {name: row[name] for name in ROW if name in row}
@@ -226,7 +261,7 @@ def _whole(path: Path) -> dict[str, Any]:
     return {"audio": {"path": str(path), "bytes": None}, "start_seconds": 0.0, "end_seconds": None}
 
 
-def _records(folder: Path, columns: Sequence[str]) -> Iterable[dict[str, str]]:
+def read_records(folder: Path, columns: Sequence[str]) -> Iterable[dict[str, str]]:
     if not (folder / TABLE).is_file():
         raise FileNotFoundError(f"{folder / TABLE} is not there: it lists {', '.join(columns)}")
     return (record for _, record in read_table(folder / TABLE, columns))

@@ -19,7 +19,7 @@ from linernotes.modeling.chat import DEFAULT_PROMPT, IGNORED, MARK, conversation
 from linernotes.modeling.configuration_sonicverse import SonicVerseConfig as Config
 from linernotes.modeling.language_models import located
 from linernotes.modeling.music_model import load_tokenizer, name_of_backbone
-from linernotes.training.codec_tokens import Preparation, read_row
+from linernotes.training.codec_tokens import Preparation
 from linernotes.training.hidden_states import (
     encoder_folder,
     extractor_of,
@@ -110,10 +110,8 @@ def samples_of(row: dict[str, Any], experiment: Any) -> torch.Tensor:
     rate = extractor.sampling_rate
     if not has_sound(row):
         return torch.zeros(rate)
-    samples = read_row(row, rate)
-    length = round(experiment.data.seconds * rate)
-    start = max(len(samples) - length, 0) // 2
-    return torch.tensor(extractor(samples[start : start + length], sampling_rate=rate)["input_values"][0])
+    samples = Preparation(experiment.data.seconds).sound(row, rate)
+    return torch.tensor(extractor(samples, sampling_rate=rate)["input_values"][0])
 
 
 def messages_of(row: dict[str, Any], facts: MusicFacts, varied: bool) -> list[dict[str, str]]:

@@ -90,12 +90,34 @@ class Preparation:
 
 
 def read_row(row: dict[str, Any], sampling_rate: int) -> np.ndarray:
-    """The sound of a row, mono float32 (samples,): its excerpt, all channels mixed or one of them."""
+    """The sound of a row, mono float32 (samples,): its excerpt, all channels mixed or one of them, and what is over it.
+
+    `over` is laid over its middle, so much louder than the row itself (root mean squares) as its `level_db` says.
+    """
+    start = row["start_seconds"] or 0.0
     if row.get("channel") is None:
-        return read_excerpt(row["audio"], row["start_seconds"] or 0.0, row["end_seconds"], sampling_rate)
-    whole, rate = soundfile.read(row["audio"]["path"], dtype="float32", always_2d=True)
-    stop = None if row["end_seconds"] is None else round(row["end_seconds"] * rate)
-    part = whole[round((row["start_seconds"] or 0.0) * rate) : stop, row["channel"]]
+        sound = read_excerpt(row["audio"], start, row["end_seconds"], sampling_rate)
+    else:
+        sound = _read_channel(row["audio"]["path"], row["channel"], sampling_rate, start, row["end_seconds"])
+    over = row.get("over")
+    if not over or over["path"] is None:
+        return sound
+    voice = _read_channel(over["path"], over["channel"], sampling_rate)
+    length = min(len(voice), len(sound))
+    voice = voice[(len(voice) - length) // 2 :][:length]
+    levels = [float(np.sqrt(np.mean(part**2))) for part in (sound, voice)]
+    mixed, start = sound.copy(), (len(sound) - length) // 2
+    if min(levels) > SILENCE:
+        mixed[start : start + length] += voice * (levels[0] / levels[1] * 10 ** (over["level_db"] / 20))
+    return mixed
+
+
+def _read_channel(
+    path: str, channel: int, sampling_rate: int, start_seconds: float = 0.0, end_seconds: float | None = None
+) -> np.ndarray:
+    whole, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    stop = None if end_seconds is None else round(end_seconds * rate)
+    part = whole[round(start_seconds * rate) : stop, channel]
     return read_audio(part, sampling_rate, source_sampling_rate=rate)
 
 
@@ -171,7 +193,9 @@ def row_identity(row: dict[str, Any]) -> list[Any]:
     """What tells a row's sound from any other, without listening to it."""
     path = row["audio"]["path"] and str(Path(row["audio"]["path"]).resolve())
     known = Path(path).stat().st_size if path and Path(path).is_file() else sha256(row["audio"]["bytes"]).hexdigest()
-    return [path, known, row["start_seconds"], row["end_seconds"], row.get("channel"), row["clip"], row["copy"]]
+    told = [path, known, row["start_seconds"], row["end_seconds"], row.get("channel"), row["clip"], row["copy"]]
+    over = row.get("over") or {}
+    return told if over.get("path") is None else [*told, sorted(over.items())]
 
 
 def weights_digest(encoder: CodecEncoder) -> str:

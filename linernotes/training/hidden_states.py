@@ -25,7 +25,6 @@ from linernotes.training.rows import find_model
 
 KEPT = Features({"states": Value("binary")})
 PART = 250  # rows that are listened to and written at a time
-PLAIN = {"copy": 0}  # rows are heard as they are, never varied
 RATE = 24_000  # of an encoder that does not say
 
 
@@ -60,6 +59,7 @@ def with_hidden_states(
     """Adds `states`: float16, all layers of the kept frames, as bytes.
 
     Args:
+        rows: as `Preparation.sound` takes them, with `clip` and `copy`.
         encoder: as `encoder_folder` takes it. A row without a recording (a text alone) has no states.
         frame_stride: every how many frames one is kept.
         processes: that listen side by side.
@@ -88,14 +88,14 @@ def with_hidden_states(
 
 def identity_of(row: dict[str, Any]) -> list[Any]:
     """What tells a row's sound from any other's; what is known of the music may change without listening again."""
-    return [row["clip"]] if row["audio"]["path"] is None else row_identity(row | PLAIN)
+    return [row["clip"]] if row["audio"]["path"] is None else row_identity(row)
 
 
 def _heard(row: dict[str, Any], folder: str, preparation: Preparation, frame_stride: int) -> dict[str, bytes]:
     if row["audio"]["path"] is None:
         return {"states": b""}
     extractor = extractor_of(folder)
-    sound = preparation.sound(row | PLAIN, extractor.sampling_rate)
+    sound = preparation.sound(row, extractor.sampling_rate)
     return {"states": listen(sound, folder, frame_stride).numpy().tobytes()}
 
 

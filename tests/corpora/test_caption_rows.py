@@ -4,13 +4,14 @@ import json
 from collections import Counter
 
 import pytest
-from described_music import make_corpus, make_real, make_texts, make_voices, write_table
+from described_music import make_corpus, make_named, make_real, make_texts, make_voices, write_table
 
 from linernotes.corpora.caption_rows import (
     ROW,
     as_datasets,
     gtzan_rows,
     musicbench_rows,
+    named_rows,
     rendered_rows,
     stated_facts,
     text_rows,
@@ -48,9 +49,28 @@ def test_singers_are_dealt_by_name_and_each_clip_is_three_rows(tmp_path):
     assert facts(song).instruments is None, "nobody says what accompanies"
     assert facts(singing).instruments == ()
     assert {row["evaluation"] for row in rows} == {"voices"}
+    styles = {(row["split"], facts(row).styles) for row in rows if row["channel"] != 1}
+    assert styles == {("train", None), ("validation", None), ("test", ("pop",))}, "karaoke shall not mean pop"
     assert as_datasets(rows)["test"].num_rows == 6
     with pytest.raises(ValueError, match="has no singer 'nobody'; there are abjones, amy, davidson, heycat"):
         voice_rows(tmp_path / "mir1k", test=["nobody"])
+
+
+def test_copies_of_voices_are_learned_from_alone(tmp_path):
+    plain, copied = (voice_rows(make_voices(tmp_path / "mir1k"), test=["heycat"], copies=n).rows for n in (0, 2))
+    counts = Counter((row["split"], row["copy"]) for row in copied)
+    assert counts == {("test", 0): 6, ("train", 0): 18, ("train", 1): 18, ("train", 2): 18}
+    assert [row for row in copied if row["copy"] == 0] == plain
+
+
+def test_names_tell_the_style_of_excerpts(tmp_path):
+    rows, left_out = named_rows(make_named(tmp_path / "music-speech"))
+    assert [(row["split"], row["start_seconds"], row["end_seconds"]) for row in rows] == [
+        ("train", 0.0, 10.0), ("train", 10.0, 20.0), ("validation", 0.0, 10.0), ("validation", 10.0, 20.0),
+    ]  # fmt: skip
+    assert [facts(row) for row in rows[1:3]] == [MusicFacts(styles=("jazz",)), MusicFacts(styles=("classical",))]
+    assert len({row["clip"] for row in rows}) == 4
+    assert left_out == {"no music, or no style in its name": 2}
 
 
 def test_a_voice_in_between_has_no_gender():

@@ -77,6 +77,21 @@ def make_voices(folder: Path, singers: tuple[str, ...] = ("heycat", "davidson", 
     return folder
 
 
+def make_named(folder: Path) -> Path:
+    """Recordings of 2.5 excerpts' length, whose names tell a style, none, or that they are speech."""
+    rows = []
+    for number, (name, label, style, split) in enumerate(
+        [("mingus", "music", "jazz", "train"), ("beat", "music", "", "train"), ("news", "speech", "", "train"),
+         ("opera", "music", "classical", "validation")]
+    ):  # fmt: skip
+        (folder / "audio").mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / "audio" / f"{name}.wav", sound("jazz", 95 + number, 25.0), RATE)
+        rows.append([f"audio/{name}.wav", label, split, f"{label}:{name}", style, "25.0"])
+    columns = ["file_name", "label", "split", "group", "genre_from_name", "seconds"]
+    write_table(folder / "metadata.csv", columns, rows)
+    return folder
+
+
 def make_real(folder: Path) -> Path:
     rows = []
     for number, (style, key, caption) in enumerate(

@@ -15,7 +15,7 @@ import numpy as np
 import riffs
 import soundfile
 import torch
-from described_music import make_corpus, make_real, make_texts, make_voices
+from described_music import make_corpus, make_named, make_real, make_texts, make_voices
 from pocket_codec import RATE, SIZES, noise, tiny_codec
 from published_mathrock import TINY_CLAP, TINY_WAVLM
 from published_sonicverse import audio_config, text_config, tiny_tokenizer
@@ -193,7 +193,7 @@ training: {language_model: TEXT, max_steps: 4, batch_size: 4, eval_batch_size: 4
 """
 TASKS = {
     "instrument_detection": {"classes": ["drums", "electricguitar", "piano", "voice"]},
-    "genre_detection": {"classes": ["jazz", "pop", "rock"]},
+    "genre_detection": {"classes": ["jazz", "rock"]},
     "key_detection": {"classes": ["C major", "A minor"]},
     "vocals_detection": {"classes": ["instrumental", "female", "male"]},
 }
@@ -203,6 +203,7 @@ def sonicverse_data(folder: Path) -> Path:
     make_corpus(folder / "corpus")
     make_voices(folder / "voices")
     make_real(folder / "real")
+    make_named(folder / "named")
     make_texts(folder / "texts")
     return folder
 

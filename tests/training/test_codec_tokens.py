@@ -18,6 +18,7 @@ from linernotes.training.codec_tokens import (
     decoded,
     load_codec,
     read_row,
+    row_identity,
     with_codes,
 )
 
@@ -134,6 +135,32 @@ def test_one_channel_is_heard_alone(tmp_path):
     assert read_row(row(tmp_path / "two.wav", "left", channel=0), RATE).mean() == pytest.approx(0.5, abs=1e-3)
     part = row(tmp_path / "two.wav", "right", channel=1, start_seconds=0.25, end_seconds=0.5)
     assert read_row(part, RATE) == pytest.approx(np.full(RATE // 4, -0.5), abs=1e-3)
+
+
+def test_a_voice_is_laid_over_the_middle_at_its_level(tmp_path):
+    times = np.arange(2 * RATE) / RATE
+    band, voice = 0.2 * np.sin(2 * np.pi * 110 * times), 0.05 * np.sin(2 * np.pi * 440 * times[:RATE])
+    soundfile.write(tmp_path / "band.wav", band, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "voice.wav", np.stack([0 * voice, voice], axis=1), RATE, subtype="FLOAT")
+    over = {"path": str(tmp_path / "voice.wav"), "channel": 1, "level_db": -6.0}
+    plain = row(tmp_path / "band.wav", "band")
+    sung = read_row(plain | {"over": over}, RATE)
+    added = sung - read_row(plain, RATE)
+    assert np.abs(added[: RATE // 2]).max() == np.abs(added[-RATE // 2 :]).max() == 0.0, "a second of voice in two"
+    expected = 10 ** (-6 / 20) * 0.2 * np.sin(2 * np.pi * 440 * times[:RATE])
+    assert added[RATE // 2 : 3 * RATE // 2] == pytest.approx(expected, abs=1e-3)
+    empty = {"path": None, "channel": None, "level_db": None}
+    assert np.array_equal(read_row(plain | {"over": empty}, RATE), read_row(plain, RATE))
+
+
+def test_what_lies_over_a_row_is_part_of_its_identity(tmp_path):
+    soundfile.write(tmp_path / "band.wav", np.zeros(RATE), RATE)
+    plain = row(tmp_path / "band.wav", "band") | {"copy": 0}
+    over = {"path": "voice.wav", "channel": 1, "level_db": -6.0}
+    sung = [plain | {"over": over}, plain | {"over": over | {"level_db": 0.0}}]
+    assert len({str(row_identity(each)) for each in (plain, *sung)}) == 3
+    empty = {"path": None, "channel": None, "level_db": None}
+    assert row_identity(plain | {"over": empty}) == row_identity(plain), "what was heard before is not heard anew"
 
 
 def test_a_codec_that_is_nowhere_is_refused():

@@ -16,7 +16,7 @@ from transformers import LlamaForCausalLM
 
 import linernotes
 from linernotes.training import hidden_states
-from linernotes.training.caption_views import collate, messages_of, speaker_of
+from linernotes.training.caption_views import collate, listened, messages_of, speaker_of
 from linernotes.training.codec_tokens import Preparation
 from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.evaluate import evaluate_folder
@@ -129,8 +129,26 @@ def test_training_captions_change_and_validation_captions_do_not(config, data_di
     assert len({tuple(views["plain"][0]["ids"]) for _ in range(8)}) == 1
 
 
+def test_voices_come_varied_over_rendered_music_and_at_their_share(config, data_dir):
+    shares = {"voices": 0.25, "sung": 0.25, "named": 0.1}
+    more = ["data.voice_copies=1", "data.sung=0.5", "data.named=named", f"data.shares={json.dumps(shares)}"]
+    experiment = loaded(config, *more)
+    data = sonicverse.load_data(experiment, [data_dir])
+    origins = np.array(data.train["origin"])
+    assert dict(zip(*np.unique(origins, return_counts=True), strict=True)) == {
+        "named": 2, "rendered": 20, "sung": 10, "voices": 24,
+    }  # fmt: skip
+    weights = np.array(sonicverse.row_weights(data.train, experiment.data))
+    assert {name: weights[origins == name].sum() for name in shares} == pytest.approx(shares)
+    assert [source["name"] for source in data.sources][-1] == "singers over rendered clips"
+    heard = listened(data.train, experiment)
+    plain, varied = (np.flatnonzero((origins == "voices") & (np.array(heard["copy"]) == copy))[0] for copy in (0, 1))
+    assert heard[int(plain)]["clip"] == heard[int(varied)]["clip"]
+    assert heard[int(plain)]["states"] != heard[int(varied)]["states"]
+
+
 def test_a_text_alone_is_asked_for_by_its_traits_without_a_sound(config, data_dir):
-    experiment = loaded(config, "data.texts=texts", "training.lora_rank=2", "data.texts_share=0.5")
+    experiment = loaded(config, "data.texts=texts", "training.lora_rank=2", "data.shares={text: 0.5}")
     rows = sonicverse.load_data(experiment, [data_dir]).train
     texts = rows.filter(lambda row: row["origin"] == "text")
     user, answer = messages_of(texts[0], sonicverse.MusicFacts(), varied=True)
@@ -281,7 +299,8 @@ def test_a_published_folder_is_given_its_language_model_and_no_other(config, fir
         ("training.folds=3", "training.folds must be 0"),
         ("data.max_tokens=7", "they must be above 0, and above 7, the tokens of the sound"),
         ("data.frame_stride=null", "training.head_epochs needs data.frame_stride"),
-        ("data.voices_share=1.0", "together they must leave some for the rest"),
+        ("data.shares={voices: 1.0}", "together below 1: they must leave some for the rest"),
+        ("data.shares={radio: 0.1}", "data.shares has 'radio'; allowed are voices, sung, named, text"),
         ("model.labels=[a, b]", "model.labels must be left out"),
         ("model.tasks=none.json", r"model\.tasks is 'none\.json', which is no file in"),
         ("training.best_metric=loss", "eval_steps is None and save_steps 1; they must be equal"),
@@ -290,6 +309,12 @@ def test_a_published_folder_is_given_its_language_model_and_no_other(config, fir
 def test_what_cannot_be_trained_is_refused(override, message, config):
     with pytest.raises(ConfigError, match=message):
         loaded(config, override)
+
+
+@pytest.mark.parametrize("option", ["sung=0.5", "voice_copies=1"])
+def test_singers_are_needed_for_what_is_made_of_them(option, config):
+    with pytest.raises(ConfigError, match=r"data\.sung and voice_copies need data\.voices"):
+        loaded(config, "data.voices=null", f"data.{option}")
 
 
 def test_a_class_without_an_example_is_refused(config, data_dir):

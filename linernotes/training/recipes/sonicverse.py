@@ -7,7 +7,7 @@ language model a step costs a hundredth. docs/sonicverse_data.md has the data.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import linernotes
 from linernotes.corpora.caption_rows import READERS, CaptionRows, as_dataset, as_datasets
 from linernotes.corpora.labelled_sets import spread
 from linernotes.corpora.music_facts import MusicFacts, task_labels
+from linernotes.corpora.sung_rows import sung_rows
 from linernotes.modeling.configuration_sonicverse import SonicVerseConfig as Config
 from linernotes.modeling.modeling_sonicverse import SonicVerseForConditionalGeneration as Model
 from linernotes.modeling.projector import task_loss
@@ -43,6 +44,7 @@ from linernotes.training.rows import (
 from linernotes.training.speaker_lora import add_speaker_lora, merge_speaker_lora
 
 LABEL_NAMES = ("labels",)
+SHARED = ("voices", "sung", "named", "text")  # origins of rows whose share can be set
 HEAD_FRAMES = 4  # of the kept frames, while heads learn alone: as good as all of them, in a quarter of the time
 EPOCH_METRICS = ()
 
@@ -56,10 +58,13 @@ class DataOptions:
     Args:
         corpora: names of rendered corpora in the data folders; test_corpora: those of which the test alone is used.
         voices: name of MIR-1K's folder; test_singers and validation_singers are kept for these.
+        voice_copies: varied in pitch, room, tone and noise, of each row of `voices` that is learned from.
+        sung: share of the instrumental clips of `corpora` that come once more with a singer of `voices` over them.
+        named: name of the folder of recordings whose names tell a style.
         real: name of GTZAN's recordings with key and caption; tested on, never learned from.
         musicbench, musiccaps: names of their folders. test_list: MusicBench's, A or B.
         texts: name of a folder of captions without recordings; learned from where adapters learn.
-        voices_share, texts_share: of the rows of an epoch; None: as many as there are.
+        shares: of the rows that are drawn for an epoch, by origin: voices, sung, named, text; others come as they are.
         at_most: training rows of each rendered corpus. validation_rows: of all sets together.
         seconds: heard of a row, from its middle. frame_stride: of the frames that the encoder hears every how many one
             is kept on disk; None keeps nothing and listens anew each time.
@@ -73,13 +78,15 @@ class DataOptions:
     voices: str | None = None
     test_singers: list | None = None
     validation_singers: list | None = None
+    voice_copies: int = 0
+    sung: float = 0.0
+    named: str | None = None
     real: str | None = None
     musicbench: str | None = None
     test_list: str = "A"
     musiccaps: str | None = None
     texts: str | None = None
-    voices_share: float | None = None
-    texts_share: float | None = None
+    shares: dict = field(default_factory=dict)
     at_most: int | None = None
     validation_rows: int | None = None
     seconds: float = 10.0
@@ -147,10 +154,12 @@ def check(experiment: Any) -> None:
         )
     if training.head_epochs and data.frame_stride is None:
         raise ValueError("training.head_epochs needs data.frame_stride: heads learn on what is kept")
-    if (data.voices_share or 0.0) + (data.texts_share or 0.0) >= 1:
-        raise ValueError(
-            "data.voices_share and texts_share are shares of 1; together they must leave some for the rest"
-        )
+    if unknown := sorted(data.shares.keys() - SHARED):
+        raise ValueError(f"data.shares has {unknown[0]!r}; allowed are {', '.join(SHARED)}")
+    if sum(data.shares.values()) >= 1 or any(share <= 0 for share in data.shares.values()):
+        raise ValueError("data.shares are each above 0, and together below 1: they must leave some for the rest")
+    if (data.sung or data.voice_copies) and not data.voices:
+        raise ValueError("data.sung and voice_copies need data.voices, which names the recordings of singers")
 
 
 # Rows
@@ -185,9 +194,11 @@ def read_all(options: DataOptions, data_dirs: list[Path]) -> dict[str, CaptionRo
         learned = [row for row in rows if row["split"] == "train"]
         others = [row for row in rows if row["split"] != "train"]
         read[name] = CaptionRows(spread(learned, options.at_most) + others, left_out)
+    rendered = [row for name in options.corpora or () for row in read[name].rows]
     singers = options.test_singers or (), options.validation_singers or ()
     for kind, name, given in (
-        ("voices", options.voices, singers),
+        ("voices", options.voices, (*singers, options.voice_copies)),
+        ("named", options.named, ()),
         ("gtzan", options.real, ()),
         ("musicbench", options.musicbench, (options.test_list,)),
         ("musiccaps", options.musiccaps, ()),
@@ -195,14 +206,15 @@ def read_all(options: DataOptions, data_dirs: list[Path]) -> dict[str, CaptionRo
     ):
         if name:
             read[name] = READERS[kind](find_folder(name, data_dirs), *given)
+    if options.sung:
+        read["singers over rendered clips"] = sung_rows(rendered, read[options.voices].rows, options.sung)
     return read
 
 
 def row_weights(rows: Dataset, options: DataOptions) -> list[float] | None:
-    """How often each row is drawn, so that voices and texts are the shares that are asked for. None: once an epoch."""
+    """How often each row is drawn, so that each origin has the share that is asked for. None: once an epoch."""
     origins = np.array(rows["origin"])
-    asked = {"voices": options.voices_share, "text": options.texts_share}
-    shares = {origin: share for origin, share in asked.items() if share is not None and (origins == origin).any()}
+    shares = {origin: share for origin, share in options.shares.items() if (origins == origin).any()}
     if not shares:
         return None
     rest = ~np.isin(origins, list(shares))
