@@ -88,6 +88,10 @@ def predict(
         Path | None,
         typer.Option(metavar="FILE.txt", help="The words of the recording, for a model that reads them."),
     ] = None,
+    prompt: Annotated[str | None, typer.Option(help="What to ask of the sound, of a model that captions.")] = None,
+    grounded: Annotated[
+        bool, typer.Option(help="Whether its captions may not contradict what it hears for sure.")
+    ] = True,
     long: Annotated[
         bool, typer.Option("--long", help="Also a caption for every section, and one story, of a model that captions.")
     ] = False,
@@ -106,8 +110,9 @@ def predict(
     hush()
     with refusing(ValueError, OSError):
         words = None if lyrics is None else _words(lyrics, files)
-        asked = {"lyrics": words, "long": long, "story_model": story_model, "story_endpoint": story_endpoint}
-        asked = {name: given for name, given in asked.items() if given}
+        asked = {"lyrics": words, "prompt": prompt, "long": long or None, "grounded": None if grounded else False}
+        asked |= {"story_model": story_model, "story_endpoint": story_endpoint}
+        asked = {name: given for name, given in asked.items() if given is not None}
         listener = linernotes.load(model, device=device)
         taken = signature(listener.predict).parameters
         if refused := [f"--{name.replace('_', '-')}" for name in asked if name not in taken]:

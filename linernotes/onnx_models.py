@@ -328,7 +328,7 @@ class OnGraphs:
 
     def predict(self, audio: Any, **options: Any) -> dict[str, Any] | list[dict[str, Any]]:
         """As `MusicModel.predict`, of sound alone."""
-        return self._predict(audio, **options)
+        return MusicModel.predict(self, audio, **options)
 
     def explain(self, audio: Any, **options: Any) -> dict[str, Any]:
         raise ValueError("a graph knows no gradients and no layers; ask the model that it was made of to explain")

@@ -112,8 +112,9 @@ def caption(answer: dict[str, Any], marks: Marks) -> Iterator[Text]:
     for name in ("key", "vocals"):
         if name in answer:
             choice = answer[name]
+            doubt = ", uncertain" if choice["uncertain"] else ""
             yield Text.assemble(
-                f"{name.capitalize():<11} : ", (f"{choice['label']} ({choice['confidence']:.0%})", "bold")
+                f"{name.capitalize():<11} : ", (f"{choice['label']} ({choice['confidence']:.0%}{doubt})", "bold")
             )
     for name in ("instruments", "moods", "genres"):
         if name in answer:

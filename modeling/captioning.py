@@ -17,7 +17,7 @@ from .candidates import drawing
 from .caption_reasons import reasons
 from .chat import answer_of, conversation, encoded, rendered, with_mark
 from .grounding import Known, agreeing, best, contradictions, known
-from .music_model import Hearing, MusicModel, rounded, unbatch
+from .music_model import Hearing, MusicModel, is_silent, rounded, unbatch
 from .music_tags import ANSWER_KEYS
 from .projector import Pooled
 from .sections import Section, SectionFinder, excerpt, middle, slots, spectra
@@ -25,6 +25,7 @@ from .stories import clock, sentence_of, story, told
 from .storytellers import Teller, strange_times, teller
 from .windows import Window
 
+SILENCE = "Silence."  # the caption of a stretch in which nothing is heard
 SHORT_OF_SECONDS = 1.0  # by which a caption may fall short of a recording and still be about all of it
 
 
@@ -61,7 +62,8 @@ class CaptioningModel(MusicModel):
 
         Args:
             prompt: what to ask of the sound; `<sound>` in it says where the sound is, by default behind it.
-            long: adds `segments`, the sections of the recording, each with its times, facts and caption, and `story`.
+            long: adds `segments`, the sections of the recording, each with its times, facts and caption, and `story`;
+                of one in which nothing is heard there are no facts.
             grounded: sentences that contradict what the heads are sure of are not said: where a caption does, others
                 are tried; what contradicts even in the best of them is taken out and listed in `withheld`.
             max_new_tokens: of a caption; `config.max_new_tokens` by default.
@@ -83,7 +85,7 @@ class CaptioningModel(MusicModel):
         # bars of transformers, shown where somebody waits for much at a terminal
         with logging.tqdm(desc="heard", unit="s", disable=None if long else True) as bar:
             hearings = [Hearing(describe(each), words=Notes(self._finder() if long else None, bar)) for each in sources]
-            answers = self._predict(audio, batch_size=batch_size, hearings=hearings, **options)
+            answers = super().predict(audio, batch_size=batch_size, hearings=hearings, **options)
         pairs = zip(answers if isinstance(answers, list) else [answers], hearings, strict=True)
         asked = [each for answer, hearing in pairs if "error" not in answer for each in self._asked(answer, hearing)]
         if self.language_model is not None:
@@ -98,7 +100,7 @@ class CaptioningModel(MusicModel):
         if model is None and endpoint is not None:
             raise ValueError("story_endpoint is where a model is asked: name one of its models as story_model")
         if model is not None and not long:
-            raise ValueError("story_model tells the story of a long recording: ask for it with long=True")
+            raise ValueError("story_model tells the story of a long recording: ask for it with long=True (--long)")
         return None if model is None else teller(model, endpoint, self.device)
 
     def _tell(self, answer: dict[str, Any], tell: Teller | None, name: str | None) -> None:
@@ -136,7 +138,7 @@ class CaptioningModel(MusicModel):
         pooled = self.projector.pool(states, mask)
         kept = unbatch({"content": pooled.content, "shared": pooled.shared})
         for row, ((hearing, window), means) in enumerate(zip(batch, kept, strict=True)):
-            section = Section(window.start_seconds, window.end_seconds, **means)
+            section = Section(window.start_seconds, window.end_seconds, **means, silent=is_silent(window.samples))
             hearing.words.windows.append(section)
             if hearing.words.bar is not None:
                 hearing.words.bar.update(round(window.new_seconds))
@@ -165,20 +167,29 @@ class CaptioningModel(MusicModel):
         }
 
     def decode(self, reading: dict[str, np.ndarray]) -> dict[str, Any]:
-        answer, surest = {}, [1.0] * (not reading)
+        answer, doubts = {}, []
         for name in sorted(reading, key=lambda each: self.config.tasks[each]["exclusive"], reverse=True):
             task = self.config.tasks[name]
             shares = rounded(task["classes"], reading[name])
-            label = max(shares, key=shares.get)
-            surest.append(shares[label])
             if task["exclusive"]:
-                found = {"label": label, "confidence": shares[label]}
+                label = max(shares, key=shares.get)
+                unsure = not shares[label] >= task["abstain_below"]
+                found = {"label": label, "confidence": shares[label], "uncertain": unsure}
             else:
                 least = task["thresholds"] or [0.5] * len(shares)
                 there = [each for each, from_there in zip(shares, least, strict=True) if shares[each] >= from_there]
+                unsure = not there
                 found = {"labels": sorted(there, key=shares.get, reverse=True)}
+            doubts.append(unsure)
             answer[ANSWER_KEYS[name]] = found | {"probabilities": shares}
-        return answer | {"uncertain": not max(surest) >= self.config.abstain_below}
+        return answer | {"uncertain": bool(doubts) and all(doubts)}
+
+    def of_silence(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Nothing is sure of silence, and nothing plays."""
+        for name in ANSWER_KEYS.values():
+            if name in answer:
+                answer[name] |= {"labels": []} if "labels" in answer[name] else {"uncertain": True}
+        return super().of_silence(answer)
 
     def _answer(self, hearing: Hearing, timeline: bool) -> dict[str, Any]:
         answer = super()._answer(hearing, timeline)
@@ -199,7 +210,9 @@ class CaptioningModel(MusicModel):
         is_part = hearing.duration_seconds > config.caption_seconds + SHORT_OF_SECONDS and notes.finder is None
         if is_part and self.language_model is not None:
             span = f"{clock(about.start_seconds)}-{clock(about.end_seconds)} of {clock(hearing.duration_seconds)}"
-            answer["warnings"].append(f"the caption describes {span}; long=True describes the whole recording")
+            answer["warnings"].append(f"the caption describes {span}; long=True (--long) describes the whole recording")
+        if about.silent:
+            answer["caption"] = SILENCE
         asked = [(answer, about)]
         if notes.finder is not None:
             sections = [*notes.sections, *notes.finder.finish()]
@@ -216,7 +229,7 @@ class CaptioningModel(MusicModel):
 
     def _segment(self, about: Section) -> dict[str, Any]:
         span = {"start_seconds": round(about.start_seconds, 3), "end_seconds": round(about.end_seconds, 3)}
-        return {**span, "caption": None, **self._facts(about)}
+        return {**span, "caption": SILENCE} if about.silent else {**span, "caption": None, **self._facts(about)}
 
     def pooled(self, stretches: list[Section]) -> Pooled:
         parts = ([getattr(each, name) for each in stretches] for name in ("content", "shared"))
@@ -225,10 +238,17 @@ class CaptioningModel(MusicModel):
     def _write(
         self, asked: list[tuple[dict, Section]], question: str, grounded: bool, max_new_tokens: int, batch_size: int
     ) -> None:
-        """Puts `caption` into every place, and `withheld` where sentences were taken out."""
+        """Puts `caption` into every place, and `withheld` where sentences were taken out; of silence there is one."""
+        asked = [each for each in asked if not each[1].silent]
         messages = [{"role": "user", "content": question}]
         sound = [self.config.audio_token_id] * self.config.audio_tokens
         ids = torch.tensor(encoded(self.tokenizer, rendered(self.tokenizer, messages, asking=True), sound))
+        most = getattr(self.config.text_config, "max_position_embeddings", None)
+        if most is not None and len(ids) + max_new_tokens > most:
+            raise ValueError(
+                f"the prompt has {len(ids)} tokens with its sound, and the caption may have {max_new_tokens}; the "
+                f"language model reads {most} at most: shorten the prompt, or set max_new_tokens lower"
+            )
         bar = logging.tqdm(total=len(asked), desc="captions", disable=None if len(asked) > batch_size else True)
         for start in range(0, len(asked), batch_size):
             group = asked[start : start + batch_size]
@@ -298,7 +318,7 @@ class CaptioningModel(MusicModel):
         hearing = Hearing(describe(audio), words=Notes())
         question = with_mark(prompt)
         self._refuse_wordless()
-        (answer,) = self._predict([audio], sampling_rate=sampling_rate, hearings=[hearing])
+        (answer,) = super().predict([audio], sampling_rate=sampling_rate, hearings=[hearing])
         ((_, about),) = self._asked(answer, hearing)
         with torch.no_grad():
             weights = self.projector.layer_weights().items()

@@ -18,7 +18,8 @@ class SonicVerseConfig(MusicConfig):
         has_language_model: whether its weights are here; without them facts are answered, but no captions.
         do_normalize: whether a window is scaled to mean 0 and variance 1 before it is heard.
         tasks: by name {"classes", "weight" of its loss, "requires_grad" of its head, "exclusive", "temperature",
-            "thresholds"}, all but the first optional; None for the original's five, {} for its baseline.
+            "abstain_below" (an exclusive one's leading label is `uncertain` there), "thresholds" (of the others)}, all
+            but the first optional; None for the original's five, {} for its baseline.
         content_tokens, task_tokens: for the sound and for each task; `audio_tokens` are all of them.
         backbone_size, head_hidden_size, projector_hidden_size: of the layer that the heads share, of each head, between
             a token MLP's two layers (None: the language model's width, as published).

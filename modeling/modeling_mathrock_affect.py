@@ -225,7 +225,7 @@ class MathRockForAffect(MusicModel):
         with None where there are none. A model without a branch for lyrics says in `warnings` that it reads none.
         """
         if lyrics is None:
-            return self._predict(audio, **options)
+            return super().predict(audio, **options)
         sources = list(audio) if isinstance(audio, (list, tuple)) else [audio]
         texts = list(lyrics) if isinstance(lyrics, (list, tuple)) else [lyrics]
         if len(texts) != len(sources):
@@ -233,7 +233,7 @@ class MathRockForAffect(MusicModel):
         self._refuse_random_weights()
         with self._listening():
             hearings = [self._told(describe(source), text) for source, text in zip(sources, texts, strict=True)]
-        return self._predict(audio, hearings=hearings, **options)
+        return super().predict(audio, hearings=hearings, **options)
 
     def _told(self, path: str | None, text: str | None) -> Hearing:
         """A recording of which nothing is heard yet, with its lyrics, (1, hidden_size), where they can be read."""

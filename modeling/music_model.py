@@ -247,6 +247,7 @@ class MusicModel(PreTrainedModel):
         timeline: bool = False,
         batch_size: int = 8,
         errors: str = "raise",
+        hearings: list[Hearing] | None = None,
     ) -> dict[str, Any] | list[dict[str, Any]]:
         """Listens to whole recordings and says what it hears, in plain JSON types.
 
@@ -258,6 +259,7 @@ class MusicModel(PreTrainedModel):
                 uncertain there, and has no say in the answer unless all are silent.
             batch_size: windows per forward pass; changes speed and memory, not the answer.
             errors: "raise", or "record" to put {"error": {"code", "message", "path"}} in the place of a bad recording.
+            hearings: of a family that is told of recordings besides their sound, one of each; else left out.
 
         Returns:
             the answer, or for a list the answers in order. Beside the family's own keys: `model`, `duration_seconds`,
@@ -267,19 +269,6 @@ class MusicModel(PreTrainedModel):
             AudioError: a recording cannot be read, with `.code` and `.path`; not with errors="record".
             ValueError: an argument is out of range, or weights were missing when the model was loaded.
         """
-        options = {"sampling_rate": sampling_rate, "timeline": timeline, "batch_size": batch_size, "errors": errors}
-        return self._predict(audio, **options)
-
-    def _predict(
-        self,
-        audio: Any,
-        sampling_rate: int | None = None,
-        timeline: bool = False,
-        batch_size: int = 8,
-        errors: str = "raise",
-        hearings: list[Hearing] | None = None,
-    ) -> dict[str, Any] | list[dict[str, Any]]:
-        """`predict`; a family that is told of the recordings besides their sound gives a `Hearing` of each."""
         if errors not in ("raise", "record"):
             raise ValueError(f"errors is {errors!r}; allowed are 'raise' and 'record'")
         if batch_size < 1:

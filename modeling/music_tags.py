@@ -79,6 +79,8 @@ def complaints(config) -> list[str]:
             f"confident_below is {config.confident_below} and confident_above {config.confident_above}; "
             "they must rise, from 0 to 1"
         )
+    if config.abstain_below:
+        found.append(f"abstain_below is {config.abstain_below}; key and vocals have their own: set those, in tasks")
     for name, task in config.tasks.items():
         classes, thresholds = task["classes"], task["thresholds"]
         if name not in ANSWER_KEYS:
@@ -87,6 +89,8 @@ def complaints(config) -> list[str]:
             found.append(f"classes of {name} are {classes}; they must be one or more, each another")
         if not task["weight"] >= 0:
             found.append(f"weight of {name} is {task['weight']}; it must be 0 or above")
+        if not 0 <= task["abstain_below"] <= 1:
+            found.append(f"abstain_below of {name} is {task['abstain_below']}; it must be from 0 to 1")
         if not task["temperature"] > 0:
             found.append(f"temperature of {name} is {task['temperature']}; it must be above 0 (1.0 changes nothing)")
         if thresholds is not None and len(thresholds) != len(classes):
@@ -103,7 +107,7 @@ def completed(tasks: dict[str, dict]) -> dict[str, dict]:
     for name in sorted(tasks, key=lambda each: order.index(each) if each in order else len(order)):
         task = tasks[name]
         default = {"weight": 0.1, "requires_grad": True, "exclusive": name in EXCLUSIVE}
-        default |= {"temperature": 1.0, "thresholds": None}
+        default |= {"temperature": 1.0, "abstain_below": 0.0, "thresholds": None}
         if "classes" not in task or task.keys() - default.keys() - {"classes"}:
             allowed = ", ".join(("classes", *default))
             raise ValueError(f"task {name} has {', '.join(task) or 'nothing'}; it needs classes, allowed are {allowed}")

@@ -23,6 +23,7 @@ SLOT_SECONDS = 0.5  # places of changes are told to within this
 CONTRAST_SECONDS = 4.0  # what is compared on either side of a change
 CONTRAST = 0.6  # from 0, the same, to 1; equal noise on both sides gives 2 / (slots on a side + 1), a fifth
 MIN_SECONDS = 6.0  # from one change to the next
+QUIET = 0.05  # what is compared stays below this where nothing is heard: a tone of -80 dB of full scale, noise of -70
 
 
 @dataclass
@@ -38,15 +39,20 @@ class Slot:
     content: np.ndarray
     shared: np.ndarray
 
+    @property
+    def silent(self) -> bool:
+        return bool(self.feature.max() < QUIET)
+
 
 @dataclass
 class Section:
-    """Slots that follow each other; content and shared are means over its time."""
+    """Slots that follow each other; content and shared are means over its time. silent: nothing is heard in any."""
 
     start_seconds: float
     end_seconds: float
     content: np.ndarray
     shared: np.ndarray
+    silent: bool = False
 
 
 def mean_of(parts: list, seconds: list[float]) -> Section:
@@ -56,7 +62,7 @@ def mean_of(parts: list, seconds: list[float]) -> Section:
         np.tensordot(shares, np.stack([getattr(part, name) for part in parts]), axes=1).astype(np.float32)
         for name in ("content", "shared")
     ]
-    return Section(parts[0].start_seconds, parts[-1].end_seconds, *means)
+    return Section(parts[0].start_seconds, parts[-1].end_seconds, *means, silent=all(part.silent for part in parts))
 
 
 def middle(windows: list[Section], seconds: float) -> slice:

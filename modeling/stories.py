@@ -12,6 +12,7 @@ from .music_words import INSTRUMENTS, STYLES, squashed
 FACTS = ("key", "vocals", "instruments", "genres")
 VOICES = {"instrumental": "no singing", "female": "a female voice", "male": "a male voice"}
 SPACED = {squashed(name): name for name in (*INSTRUMENTS, *STYLES)}
+MANY = ("drums", "strings")  # names that are plural
 SURE = 0.5  # a key or a voice that is less likely is not told
 
 
@@ -56,7 +57,8 @@ def merged(stretches: list[Told]) -> list[Told]:
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether nothing is known to differ; a key or voice that is not sure differs from none."""
-    return all(None in (one[name], other[name]) or one[name] == other[name] for name in one)
+    known = one.keys() == other.keys()  # of silence nothing is
+    return known and all(None in (one[name], other[name]) or one[name] == other[name] for name in one)
 
 
 def story(segments: list[dict[str, Any]]) -> str:
@@ -95,8 +97,8 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> str:
         had, has = (set(facts.get(name, ())) for facts in (before, after))
         for names, verb in ((has - had, comes), (had - has, goes)):
             if names:
-                many = listed(sorted(map(spaced, names)))
-                said.append(f"{many} {verb if len(names) == 1 else plural(verb)}")
+                many = sorted(map(spaced, names))
+                said.append(f"{listed(many)} {verb if len(many) == 1 and many[0] not in MANY else plural(verb)}")
     return "; ".join(said)
 
 

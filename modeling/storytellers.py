@@ -70,8 +70,14 @@ def messages_of(segments: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 def local_teller(name: str, device: str | torch.device) -> Teller:
     source = located(name)
-    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    speaker = AutoModelForCausalLM.from_pretrained(source, trust_remote_code=False).eval().to(device)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        speaker = AutoModelForCausalLM.from_pretrained(source, trust_remote_code=False).eval().to(device)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"story_model is {name!r}; it must be a causal language model with its tokenizer, in a folder or on the "
+            f"Hub, or be left out, and the story is composed: {error}"
+        ) from error
 
     def tell(segments: list[dict[str, Any]]) -> str:
         text = rendered(tokenizer, messages_of(segments), asking=True)

@@ -279,6 +279,8 @@ def test_a_long_recording_is_told(captioner, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--prompt", "x"], "genre-moe is a genre_moe, and that family takes no --prompt: leave it out"),
+        (["--no-grounded"], "that family takes no --grounded: leave it out"),
         (["--long"], "genre-moe is a genre_moe, and that family takes no --long: leave it out"),
         (["--story-model", "x"], "that family takes no --story-model: leave it out"),
         (["--story-endpoint", "http://x"], "that family takes no --story-endpoint: leave it out"),
@@ -288,6 +290,13 @@ def test_families_that_tell_no_stories_refuse_them(bundled, recording, arguments
     result = run("predict", recording, *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
+
+
+def test_a_caption_is_asked_for_as_python_asks(captioner, recording):
+    given = {"prompt": "what plays", "grounded": False}
+    expected = linernotes.load(captioner).predict(str(recording), **given)
+    result = run("predict", "--json", "--model", captioner, recording, "--prompt", "what plays", "--no-grounded")
+    assert json.loads(result.stdout) == {"path": str(recording), **expected}
 
 
 def test_a_teller_that_cannot_be_is_refused_in_one_line(captioner, recording):

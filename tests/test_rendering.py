@@ -111,8 +111,18 @@ def test_where_no_meter_is_heard_it_says_so():
 CAPTIONED = {
     "model": "sonicverse-smol",
     "caption": "A slow jazz piece with piano.",
-    "key": {"label": "A minor", "confidence": 0.81, "probabilities": {"A minor": 0.81, "C major": 0.19}},
-    "vocals": {"label": "instrumental", "confidence": 0.9, "probabilities": {"instrumental": 0.9, "female": 0.1}},
+    "key": {
+        "label": "A minor",
+        "confidence": 0.81,
+        "uncertain": False,
+        "probabilities": {"A minor": 0.81, "C major": 0.19},
+    },
+    "vocals": {
+        "label": "instrumental",
+        "confidence": 0.9,
+        "uncertain": True,
+        "probabilities": {"instrumental": 0.9, "female": 0.1},
+    },
     "instruments": {"labels": ["piano", "drums"], "probabilities": {"drums": 0.6, "piano": 0.95, "violin": 0.1}},
     "genres": {"labels": [], "probabilities": {"jazz": 0.4}},
     "uncertain": False,
@@ -129,7 +139,7 @@ def test_a_caption_comes_first_then_what_is_heard():
         "Caption     : A slow jazz piece with piano.",
         "─" * 55,
         "Key         : A minor (81%)",
-        "Vocals      : instrumental (90%)",
+        "Vocals      : instrumental (90%, uncertain)",
         "Instruments : piano (95%), drums (60%)",
         "Genres      : (none)",
     ]

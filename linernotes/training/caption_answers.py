@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 from matplotlib.figure import Figure
+from scipy.special import softmax
 
 from linernotes.corpora.caption_writer import captions_of
 from linernotes.corpora.music_facts import MusicFacts
@@ -21,7 +22,7 @@ from linernotes.modeling.grounding import contradictions, known
 from linernotes.modeling.music_tags import ANSWER_KEYS
 from linernotes.report import pictures
 from linernotes.training.bootstrap import LEVEL, RESAMPLES, resample, with_interval
-from linernotes.training.calibration import best_thresholds, fit_temperature
+from linernotes.training.calibration import best_thresholds, choose_abstain_threshold, fit_temperature
 from linernotes.training.codec_tokens import read_row
 from linernotes.training.fact_scores import fact_difference, fact_figures
 from linernotes.training.head_figures import figures_of_heads
@@ -123,7 +124,9 @@ def measure_epoch(experiment: Any) -> None:
 
 
 def calibrate(config: Any, logits: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> None:
-    """A temperature for each exclusive head, thresholds for the others, from rows that were not learned from.
+    """A temperature and `abstain_below` for each exclusive head, thresholds for the others, from rows not learned from.
+
+    What is not `uncertain` was right nine times out of ten.
 
     No threshold lies below `confident_below`: what a caption may not claim is not listed as heard either. None lies
     above a half: what is likelier heard than not is listed.
@@ -136,7 +139,10 @@ def calibrate(config: Any, logits: dict[str, np.ndarray], labels: dict[str, np.n
         if task["exclusive"]:
             rows = np.isfinite(truths).all(1) & (truths == 1).any(1)
             if rows.any():
-                task["temperature"] = round(fit_temperature(said[rows], truths[rows].argmax(1)), 4)
+                right = truths[rows].argmax(1)
+                task["temperature"] = round(fit_temperature(said[rows], right), 4)
+                shares = softmax(said[rows] / task["temperature"], axis=1)
+                task["abstain_below"] = round(choose_abstain_threshold(shares, right), 4)
             continue
         pairs = zip(1 / (1 + np.exp(-said.T)), truths.T, strict=True)
         task["thresholds"] = [min(max(threshold_of(*pair), config.confident_below), MOST) for pair in pairs]

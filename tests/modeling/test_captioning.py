@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from published_sonicverse import (
     RATE,
     TASKS,
@@ -41,14 +42,68 @@ def test_thresholds_and_temperatures_are_each_task_s_own():
     plain, samples = make(), noise(6.0)
     tasks = {name: dict(task) for name, task in TASKS.items()}
     tasks["instrument_detection"]["thresholds"] = [0.0, 1.1, 1.1, 1.1]
-    tasks["key_detection"]["temperature"] = 100.0
+    tasks["key_detection"] |= {"temperature": 100.0, "abstain_below": 0.5}
     answer = make(tasks=tasks).predict(samples, sampling_rate=RATE)
     assert answer["instruments"]["labels"] == ["piano"]
     assert answer["key"]["confidence"] == pytest.approx(1 / 3, abs=0.02)
+    assert (answer["key"]["uncertain"], answer["vocals"]["uncertain"], answer["uncertain"]) == (True, False, False)
     with torch.no_grad():
         logits = plain(**inputs_of(plain, samples)).task_logits["key_detection"][0]
     shares = (logits / 100).softmax(-1)
     assert list(answer["key"]["probabilities"].values()) == pytest.approx(shares.tolist(), abs=1e-5)
+
+
+def test_where_nothing_is_sure_the_answer_is_uncertain():
+    tasks = {name: task | {"thresholds": [1.1] * len(task["classes"])} for name, task in TASKS.items()}
+    for name in ("key_detection", "vocals_detection"):
+        tasks[name] = TASKS[name] | {"abstain_below": 1.0}
+    answer = make(tasks=tasks).predict(noise(6.0), sampling_rate=RATE)
+    assert (answer["uncertain"], answer["instruments"]["labels"]) == (True, [])
+    with pytest.raises(StrictDataclassError, match=r"abstain_below of key_detection is 2; it must be from 0 to 1"):
+        make(tasks={"key_detection": TASKS["key_detection"] | {"abstain_below": 2}})
+    with pytest.raises(
+        StrictDataclassError,
+        match=r"abstain_below is 0\.5; key and vocals have their own: set those, in tasks",
+    ):
+        make(abstain_below=0.5)
+
+
+def test_silence_is_called_so_and_nothing_is_claimed_of_it():
+    model = make()
+    calls = says(model, "slow jazz .")
+    answer = model.predict(np.zeros(12 * RATE, np.float32), sampling_rate=RATE, long=True)
+    assert (answer["caption"], answer["uncertain"]) == ("Silence.", True)
+    assert all(answer[name]["labels"] == [] for name in ("instruments", "moods", "genres"))
+    assert answer["key"]["uncertain"]
+    assert answer["vocals"]["uncertain"]
+    assert answer["segments"] == [{"start_seconds": 0.0, "end_seconds": 12.0, "caption": "Silence."}]
+    assert answer["story"] == "0:00-0:12: Silence."
+    assert calls == [], "no word is asked for"
+
+
+def test_a_silent_section_between_others_is_told_as_silence():
+    model = make()
+    says(model, "slow jazz .")
+    gap = np.zeros(15 * RATE, np.float32)
+    recording = np.concatenate([noise(20.0, level=0.2), gap, noise(20.0, 1, level=0.2)])
+    answer = model.predict(recording, sampling_rate=RATE, long=True)
+    spans = [(each["start_seconds"], each["end_seconds"], each["caption"]) for each in answer["segments"]]
+    assert spans == [(0.0, 20.0, "slow jazz ."), (20.0, 35.0, "Silence."), (35.0, 55.0, "slow jazz .")]
+    assert [set(each) >= {"key", "vocals"} for each in answer["segments"]] == [True, False, True]
+    assert "0:20-0:35: " in answer["story"]
+    assert "Silence." in answer["story"].splitlines()[1]
+
+
+def test_a_prompt_longer_than_the_language_model_reads_is_refused():
+    model = make()
+    most = model.config.text_config.max_position_embeddings
+    with pytest.raises(ValueError, match=rf"language model reads {most} at most: shorten the prompt"):
+        model.predict(noise(2.0), sampling_rate=RATE, prompt="music " * most)
+
+
+def test_an_option_that_there_is_not_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"MusicModel\.predict\(\) got an unexpected keyword argument 'temperature'"):
+        make().predict(noise(2.0), sampling_rate=RATE, temperature=0.5)
 
 
 def test_predict_is_the_same_alone_and_in_a_batch_and_leaves_the_mode():
@@ -82,7 +137,9 @@ def test_a_long_recording_s_caption_says_which_thirty_seconds_it_describes():
     model = make()
     answer = model.predict(noise(75.0, level=0.2), sampling_rate=RATE)
     assert (answer["caption_start_seconds"], answer["caption_end_seconds"]) == (20, 50)
-    assert answer["warnings"] == ["the caption describes 0:20-0:50 of 1:15; long=True describes the whole recording"]
+    assert answer["warnings"] == [
+        "the caption describes 0:20-0:50 of 1:15; long=True (--long) describes the whole recording"
+    ]
     assert answer["heard_seconds"] == 75
 
 

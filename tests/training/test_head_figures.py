@@ -79,6 +79,15 @@ def test_thresholds_and_temperatures_are_fitted_where_something_is_known():
     low, high = 1 / (1 + np.exp(2.0)), 0.5
     assert tasks["genre_detection"]["thresholds"] == [pytest.approx((low + high) / 2, abs=1e-4), 0.5]
     assert tasks["vocals_detection"]["temperature"] > 10.0, "sure and wrong half of the time"
+    assert tasks["vocals_detection"]["abstain_below"] == 1.0, "no answer was right nine times out of ten"
+    sure = np.array([[8.0, 0, 0]] * 19 + [[0.4, 0, 0]])
+    known = np.array([[1.0, 0, 0]] * 19 + [[0.0, 1, 0]])
+    calibrate(
+        SimpleNamespace(tasks=tasks, confident_below=0.05),
+        logits | {"vocals_detection": sure},
+        labels | {"vocals_detection": known},
+    )
+    assert tasks["vocals_detection"]["abstain_below"] == 0.0, "19 of 20 are right"
     assert threshold_of(np.array([0.3]), np.array([np.nan])) == 0.5
 
 
