@@ -17,7 +17,7 @@ from transformers import ClapConfig, WavLMConfig
 from linernotes.checkpoints import read_checkpoint, refuse_others
 from linernotes.modeling.configuration_mathrock_affect import MathRockAffectConfig as Config
 from linernotes.modeling.modeling_mathrock_affect import MathRockForAffect as Model
-from linernotes.modeling.music_model import name_of_backbone
+from linernotes.modeling.pretrained import name_of_backbone
 from linernotes.modeling.towers import heard_by
 
 STATE = "model_state_dict"

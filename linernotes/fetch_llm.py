@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from linernotes.modeling.chat import rendered
 from linernotes.modeling.language_models import FETCHABLE, fetched, place_in_cache
 from linernotes.modeling.music_config import as_text_config
-from linernotes.modeling.music_model import load_backbone
+from linernotes.modeling.pretrained import load_backbone
 
 PIP = (sys.executable, "-m", "pip")
 BLOCK = 2**20  # bytes read at a time

@@ -28,16 +28,8 @@ from .configuration_beatmeter import BeatMeterConfig
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import (
-    Hearing,
-    MusicModel,
-    load_backbone,
-    name_of_backbone,
-    preprocessing,
-    rounded,
-    start_as_torch_does,
-    unbatch,
-)
+from .music_model import Hearing, MusicModel, rounded, unbatch
+from .pretrained import load_backbone, name_of_backbone, preprocessing, start_as_torch_does
 from .rhythm import Tempogram
 from .windows import Window
 

@@ -36,8 +36,9 @@ from .mixture import (
     taggram_statistics,
 )
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import Hearing, MusicModel, rounded, start_as_torch_does, unbatch
+from .music_model import Hearing, MusicModel, rounded, unbatch
 from .musicnn import MSD_TAGS, MusicnnTagger
+from .pretrained import start_as_torch_does
 from .spectral import spectrogram  # noqa: F401
 from .windows import split  # noqa: F401
 

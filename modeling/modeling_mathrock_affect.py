@@ -29,7 +29,8 @@ from .feature_extraction_mathrock_affect import MathRockAffectFeatureExtractor
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .lyrics import LyricsBranch
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import Hearing, MusicModel, load_tokenizer, rounded, start_as_torch_does, unbatch
+from .music_model import Hearing, MusicModel, rounded, unbatch
+from .pretrained import load_tokenizer, start_as_torch_does
 from .spectral import spectrogram  # noqa: F401
 from .towers import pretrained_towers
 from .windows import Window

@@ -36,6 +36,7 @@ from .ecdc import open_ecdc
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .music_config import MusicConfig  # noqa: F401
 from .music_model import Hearing, MusicModel, rounded, unbatch
+from .pretrained import load_tokenizer  # noqa: F401
 from .windows import Window, spans
 
 HEAT_SECONDS = 1.0  # what `explain` leaves out at a time

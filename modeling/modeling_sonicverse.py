@@ -35,9 +35,10 @@ from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .grounding import known  # noqa: F401
 from .language_models import fetched, how_to_get, located, speaker_config
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import load_backbone, load_tokenizer, name_of_backbone, preprocessing, start_as_torch_does
+from .music_model import rounded  # noqa: F401
 from .music_tags import ANSWER_KEYS  # noqa: F401
 from .music_words import meant_by  # noqa: F401
+from .pretrained import load_backbone, load_tokenizer, name_of_backbone, preprocessing, start_as_torch_does
 from .projector import (
     ContentProjector,
     MultiTaskProjector,

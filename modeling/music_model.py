@@ -9,30 +9,23 @@ transformers copies a repository's files one after the other, each followed by t
 is there for done: a second process that loads at the same moment would miss what lies deeper.
 """
 
-import json
-import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers import initialization as init
-from transformers.utils import ModelOutput, cached_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import ModelOutput
 
 from .audio import AudioError, describe, stream_audio
 from .music_config import MusicConfig
+from .pretrained import refuse_adapter
 from .windows import Window, merge, split
 
-WHERE = ("revision", "token", "cache_dir", "local_files_only", "subfolder", "force_download")  # of from_pretrained
 MOST_PARAMETERS = 2 * 10**10  # three times those of the largest language model that a recipe names
 SILENCE_RANGE = 1e-4  # peak to peak, full scale 1: below 16-bit dither nothing can be told from the sound
 
@@ -91,68 +84,6 @@ def unbatch(readings: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:
 def rounded(names: list[str], values: np.ndarray) -> dict[str, float]:
     """Numbers by name; the eighth decimal is rounding error, which differs between batches of one and of many."""
     return {name: round(float(value), 7) for name, value in zip(names, values, strict=True)}
-
-
-def start_as_torch_does(module: nn.Module) -> None:
-    """Random weights for a linear layer or a convolution, by torch's own defaults, from which published models learned.
-
-    (transformers starts from a normal distribution.) Weights that a checkpoint gave are left alone.
-    """
-    if isinstance(module, (nn.Linear, nn.Conv1d)):
-        init.kaiming_uniform_(module.weight, a=math.sqrt(5))
-        bound = 1 / math.sqrt(module.weight[0].numel())
-        init.uniform_(module.bias, -bound, bound)
-
-
-def load_backbone(
-    model_class: type[PreTrainedModel], source: str | PathLike, taken: str = "", **options: Any
-) -> PreTrainedModel:
-    """A pretrained model of transformers in float32, from the Hub or a folder, for its weights to be copied.
-
-    Args:
-        taken: a regular expression, how names of weights begin that will be copied; by default any.
-        options: of the class.
-
-    Raises ValueError where the weights are not exactly those of its config, which transformers only warns of.
-    """
-    backbone, info = model_class.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **options)
-    wrong = {kind: [key for key in sorted(map(str, keys)) if re.match(taken, key)] for kind, keys in info.items()}
-    if any(wrong.values()):
-        kind, keys = next((kind, keys) for kind, keys in wrong.items() if keys)
-        raise ValueError(
-            f"{source}: {kind.replace('_', ' ')} {', '.join(keys[:3])} and so on, {len(keys)} in all; "
-            f"a backbone must hold the weights of a {model_class.__name__}, all of them and no others"
-        )
-    return backbone
-
-
-def name_of_backbone(source: str | PathLike) -> str:
-    """A Hub id as it is; of a folder its last name: where it lies says nothing to others."""
-    return Path(source).name if Path(source).is_dir() else str(source)
-
-
-def preprocessing(source: str | PathLike, names: tuple[str, ...] = ("do_normalize", "sampling_rate")) -> dict[str, Any]:
-    """What a backbone's preprocessor_config.json says of `names`; nothing where it has no such file."""
-    file = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
-    written = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
-    return {name: written[name] for name in names if name in written}
-
-
-def load_tokenizer(source: str | PathLike, **options: Any) -> PreTrainedTokenizerBase | None:
-    """The tokenizer in a folder or Hub repository, None where it has none. options: those of `from_pretrained`."""
-    where = {name: options[name] for name in WHERE if name in options}
-    file = cached_file(source, "tokenizer_config.json", _raise_exceptions_for_missing_entries=False, **where)
-    # never code of the folder: transformers would ask for leave to read the model's own config, and wait for an answer
-    return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where) if file else None
-
-
-def refuse_adapter(source: str | PathLike | None, **options: Any) -> None:
-    """Raises ValueError where an adapter lies beside a model: transformers would load the weights of the folder or
-    repository that the adapter names, instead of those that are here. options: those of `from_pretrained`."""
-    where = {name: options[name] for name in WHERE if name in options}
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    if source is not None and cached_file(source, "adapter_config.json", **quiet, **where):
-        raise ValueError(f"{source} holds adapter_config.json, which names other weights: merge the adapter, remove it")
 
 
 class MusicModel(PreTrainedModel):

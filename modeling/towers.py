@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import ClapModel, PreTrainedModel, WavLMModel, XLMRobertaModel
 
-from .music_model import load_backbone, name_of_backbone, preprocessing
+from .pretrained import load_backbone, name_of_backbone, preprocessing
 
 CLAP_FIELDS = {  # what its preprocessor_config.json says, and our name for it
     "sampling_rate": "sampling_rate", "max_length_s": "window_seconds", "fft_window_size": "mel_n_fft",

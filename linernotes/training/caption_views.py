@@ -18,7 +18,7 @@ from linernotes.corpora.music_facts import MusicFacts, task_labels
 from linernotes.modeling.chat import DEFAULT_PROMPT, IGNORED, MARK, conversation, padded
 from linernotes.modeling.configuration_sonicverse import SonicVerseConfig as Config
 from linernotes.modeling.language_models import located
-from linernotes.modeling.music_model import load_tokenizer, name_of_backbone
+from linernotes.modeling.pretrained import load_tokenizer, name_of_backbone
 from linernotes.training.codec_tokens import Preparation
 from linernotes.training.hidden_states import (
     encoder_folder,

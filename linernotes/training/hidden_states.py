@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset, Features, Value
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
-from linernotes.modeling.music_model import load_backbone, preprocessing
+from linernotes.modeling.pretrained import load_backbone, preprocessing
 from linernotes.modeling.projector import all_hidden_states
 from linernotes.training.codec_tokens import Preparation, digest, row_identity, weights_digest
 from linernotes.training.rows import find_model
