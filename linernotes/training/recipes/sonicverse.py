@@ -16,7 +16,6 @@ import torch
 from datasets import Dataset
 from matplotlib.figure import Figure
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader
 
 import linernotes
 from linernotes.corpora.caption_rows import READERS, CaptionRows, as_dataset, as_datasets
@@ -25,13 +24,12 @@ from linernotes.corpora.music_facts import MusicFacts, task_labels
 from linernotes.corpora.sung_rows import sung_rows
 from linernotes.modeling.configuration_sonicverse import SonicVerseConfig as Config
 from linernotes.modeling.modeling_sonicverse import SonicVerseForConditionalGeneration as Model
-from linernotes.modeling.projector import task_loss
 from linernotes.report.training_pictures import layer_weights
 from linernotes.training import caption_answers as answers
+from linernotes.training import caption_heads as heads
+from linernotes.training import caption_views as views
 from linernotes.training import config as shared
-from linernotes.training.caption_views import collate, config_of, fields_of, listened, speaker_of, view
-from linernotes.training.head_first import descend
-from linernotes.training.hidden_states import encoder_folder, padded_states, states_of
+from linernotes.training.hidden_states import encoder_folder
 from linernotes.training.rows import (
     Data,
     find_folder,
@@ -45,10 +43,10 @@ from linernotes.training.speaker_lora import add_speaker_lora, merge_speaker_lor
 
 LABEL_NAMES = ("labels",)
 SHARED = ("voices", "sung", "named", "text")  # origins of rows whose share can be set
-HEAD_FRAMES = 4  # of the kept frames, while heads learn alone: as good as all of them, in a quarter of the time
 EPOCH_METRICS = ()
 
 measure_epoch, batch_maker, parameter_groups = answers.measure_epoch, unchanged_batches, one_learning_rate
+collate, pretrain = views.collate, heads.pretrain
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ def check(experiment: Any) -> None:
     data, training = experiment.data, experiment.training
     if "labels" in experiment.model:
         raise ValueError("model.labels must be left out; classes stand in model.tasks")
-    config = Config(**fields_of(experiment))
+    config = Config(**views.fields_of(experiment))
     if not (data.corpora or data.musicbench or data.musiccaps):
         raise ValueError("the data block names nothing to describe; set corpora, musicbench or musiccaps")
     if data.texts and not training.lora_rank:
@@ -228,11 +226,11 @@ def row_weights(rows: Dataset, options: DataOptions) -> list[float] | None:
 
 
 def training_view(rows: Dataset, experiment: Any) -> Dataset:
-    return view(rows, experiment, varied=True)
+    return views.view(rows, experiment, varied=True)
 
 
 def plain_view(rows: Dataset, experiment: Any) -> Dataset:
-    return view(rows, experiment, varied=False)
+    return views.view(rows, experiment, varied=False)
 
 
 # Learning
@@ -244,9 +242,9 @@ def create_model(experiment: Any, rows: Dataset) -> Model:
     Raises ValueError where a head has a class without an example, or the earlier stage is of another form.
     """
     if not experiment.training.unseen_classes:
-        refuse_unseen(rows, config_of(experiment))
+        refuse_unseen(rows, views.config_of(experiment))
     encoder = encoder_folder(experiment.model["audio_name"])
-    model = Model.from_backbones(encoder, speaker_of(experiment), **fields_of(experiment))
+    model = Model.from_backbones(encoder, views.speaker_of(experiment), **views.fields_of(experiment))
     if experiment.training.start:
         take_over(model, experiment.training.start)
     options = experiment.training
@@ -286,60 +284,12 @@ def _shape(state: dict[str, torch.Tensor], name: str) -> tuple[int, ...] | None:
     return tuple(state[name].shape) if name in state else None
 
 
-def pretrain(model: Model, rows: Dataset, experiment: Any) -> dict[str, list[float]]:
-    """The heads alone, without the language model, where the experiment asks for it.
-
-    Every class of every head counts the same: with a mean over its 24 keys, a head hardly learns the one that holds.
-    Of the kept frames each batch hears every `HEAD_FRAMES`-th, from another one on each time.
-    """
-    options, projector = experiment.training, model.projector
-    if not options.head_epochs or not projector.tasks:
-        return {}
-    heard, config = listened(rows, experiment), model.config
-    layers, size = config.audio_config.num_hidden_layers + 1, config.audio_config.hidden_size
-    facts = [task_labels(MusicFacts.of_json(text), config.tasks) for text in rows["facts"]]
-    known = {name: torch.tensor([each[name] for each in facts]) for name in config.tasks}
-
-    def loss_of(numbers: list[int]) -> torch.Tensor:
-        first, kept = int(torch.randint(HEAD_FRAMES, ())), heard[numbers]["states"]
-        some = [states_of(each, layers, size) for each in kept]
-        some = [each[:, min(first, each.shape[1] - 1) :: HEAD_FRAMES] for each in some]
-        states, mask = padded_states(some, [bool(each) for each in kept])
-        said = projector.judge(projector.pool(states.to(model.device), mask.to(model.device)))
-        return sum(logits.shape[1] * task_loss(logits, known[name][numbers]) for name, logits in said.items())
-
-    parts = [projector.backbone, *(projector.get_submodule(name) for name in projector.tasks)]
-    learning = [p for part in parts for p in part.parameters() if p.requires_grad]
-    model.train()
-    taught = options.head_epochs, options.head_batch_size, options.head_learning_rate
-    return {"heads": descend("heads", learning, loss_of, len(heard), *taught)}
-
-
 def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run: Path) -> None:
     """Keeps adapters apart and merges them; calibrates the heads on the validation rows."""
     if experiment.training.lora_rank:
         merge_speaker_lora(model, run / "adapter")
     if data.validation is not None and model.config.tasks:
-        answers.calibrate(model.config, *judged(model, data.validation, experiment))
-
-
-@torch.inference_mode()
-def judged(model: Model, rows: Dataset, experiment: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What the heads say of rows (logits, without temperature), and what is known, by task (rows, classes)."""
-    model.eval()
-    said, known = ({name: [] for name in model.config.tasks} for _ in range(2))
-    loader = DataLoader(
-        plain_view(rows, experiment), batch_size=experiment.training.eval_batch_size, collate_fn=collate
-    )
-    for batch in loader:
-        if "input_values" in batch:
-            states, mask = model.encode(*(batch[n].to(model.device) for n in ("input_values", "audio_attention_mask")))
-        else:
-            states, mask = (batch[name].to(model.device) for name in ("audio_hidden_states", "frame_mask"))
-        for name, logits in model.projector.judge(model.projector.pool(states, mask)).items():
-            said[name].append(logits.cpu().numpy())
-            known[name].append(batch["task_labels"][name].numpy())
-    return tuple({name: np.concatenate(parts) for name, parts in every.items()} for every in (said, known))
+        answers.calibrate(model.config, *heads.judged(model, data.validation, experiment))
 
 
 def save(model: Model, folder: Path, experiment: Any) -> None:
@@ -355,7 +305,7 @@ def save(model: Model, folder: Path, experiment: Any) -> None:
 def give_words(model: Any, experiment: Any) -> None:
     """Its language model, to a folder that was published without."""
     if model.language_model is None:
-        model.add_language_model(speaker_of(experiment))
+        model.add_language_model(views.speaker_of(experiment))
 
 
 def test_baselines(data: Data, experiment: Any) -> dict[str, list[str]]:
