@@ -25,7 +25,8 @@ import torch
 
 import linernotes
 from linernotes.modeling.audio import read_audio
-from linernotes.onnx_models import GRAPHS, export_onnx, load_onnx
+from linernotes.onnx_graphs import GRAPHS
+from linernotes.onnx_models import export_onnx, load_onnx
 
 ROOT = Path(__file__).parents[1]
 RECORDING = ROOT / "linernotes" / "assets" / "morning_mood.ogg"
