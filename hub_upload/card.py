@@ -12,6 +12,7 @@ hand, so that it need not repeat a number by hand. `training` and `metrics` are 
 import argparse
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,12 +121,14 @@ def heads_of(measured: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def pictures_of(folder: Path, results: dict[str, Any], alts: dict[str, str]) -> dict[str | None, list[Picture]]:
+def pictures_of(
+    folder: Path, results: dict[str, Any], alts: dict[str, str], shown_elsewhere: Iterable[str] = ()
+) -> dict[str | None, list[Picture]]:
     """The files of plots/ by the evaluation, or the head of one, that their name ends in; None: of the whole model."""
     ends = {f"_{name}": name for name in results}
     ends |= {f"_of_{head}_{name}": f"{name}: {head}" for name, whole in results.items() for head in heads_of(whole)}
     found: dict[str | None, list[Picture]] = {None: [], **{owner: [] for owner in ends.values()}}
-    for path in sorted((folder / "plots").glob("*.png")):
+    for path in sorted(set((folder / "plots").glob("*.png")) - {folder / each for each in shown_elsewhere}):
         end = max((end for end in ends if path.stem.endswith(end)), key=len, default="")
         kind = path.stem.removesuffix(end)
         found[ends.get(end)].append(Picture(f"plots/{path.name}", kind, alts.get(kind, title(kind))))
@@ -309,7 +312,8 @@ def written(folder: Path, repo_id: str | None, published: Path) -> str:
     source = read_source(folder / "card.md")
     known = known_of(folder, repo_id, source, published)
     results = (known["metrics"] or {}).get("results", {})
-    pictures = pictures_of(folder, results, PICTURES | source.front.get("pictures", {}))
+    of_benchmarks = [each["picture"] for each in known["benchmarks"].values() if "picture" in each]
+    pictures = pictures_of(folder, results, PICTURES | source.front.get("pictures", {}), of_benchmarks)
     evaluations = evaluations_of(results, source.front.get("evaluations", {}), pictures)
     data = metadata(known["name"], source.front, known["config"], evaluations, known["training"] is not None)
     writer = environment()

@@ -29,6 +29,7 @@ DATA_FILES = (
     "training_log.jsonl",
     "out_of_fold.json",
 )
+OF_A_BENCHMARK = "benchmark_"  # how names of its pictures begin
 
 
 def publish(trained: str | Path, published: str | Path) -> None:
@@ -43,6 +44,7 @@ def publish(trained: str | Path, published: str | Path) -> None:
         raise FileNotFoundError(f"{trained} holds no model.safetensors; give the `model` folder of a training run")
     (published / "plots").mkdir(parents=True, exist_ok=True)
     pictures = {path.relative_to(folder) for folder in (trained, published) for path in folder.glob("plots/*.png")}
+    pictures = {path for path in pictures if not path.name.startswith(OF_A_BENCHMARK)}
     for name in (*DATA_FILES, *pictures):
         if (trained / name).is_file():
             shutil.copyfile(trained / name, published / name)
@@ -58,8 +60,13 @@ def publish(trained: str | Path, published: str | Path) -> None:
         (published / source.name).symlink_to(os.path.relpath(code / source.name, published))
 
 
-def add_benchmark(published: str | Path, name: str, table: dict[str, Any]) -> None:
-    """Puts a table on a published folder's card: `title`, `about`, `columns`, and `rows` of text."""
+def add_benchmark(published: str | Path, name: str, table: dict[str, Any], picture: Path | None = None) -> None:
+    """Puts a table on a published folder's card, with a picture: `title`, `about`, `columns`, and `rows` of text."""
+    if picture is not None:
+        drawn = Path("plots") / f"{OF_A_BENCHMARK}{name}.png"
+        (Path(published) / "plots").mkdir(exist_ok=True)
+        shutil.copyfile(picture, Path(published) / drawn)
+        table = table | {"picture": drawn.as_posix()}
     path = Path(published) / "benchmarks.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     path.write_text(json.dumps(known | {name: table}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -239,10 +239,12 @@ def test_another_repository_is_named_everywhere(folder):
 def test_what_was_tried_beside_stands_in_tables(folder):
     table = {"title": "From scratch", "about": "Equal steps.", "columns": ["method", "right"], "rows": [["a|b", "0.5"]]}
     add_benchmark(folder, "table", table)
-    add_benchmark(folder, "other", table | {"title": "Beside another"})
+    (folder / "drawn.png").write_bytes(b"\x89PNG")
+    add_benchmark(folder, "other", table | {"title": "Beside another"}, picture=folder / "drawn.png")
     measured = sections_of(build_card(folder))["Measured"]
     assert "### From scratch\n\nEqual steps.\n\n| method | right |\n|---|---:|\n| a\\|b | 0.5 |" in measured
-    assert "### Beside another" in measured
+    assert measured.count("plots/benchmark_other.png") == 1, "with its table, and not among the other pictures"
+    assert "\n\n![Beside another](plots/benchmark_other.png)" in measured.partition("### Beside another")[2]
 
 
 def test_without_metrics_nothing_is_claimed(folder):

@@ -1,8 +1,10 @@
 """From a trained folder to one of models/."""
 
+import json
+
 import pytest
 
-from linernotes.training.publish import main, publish
+from linernotes.training.publish import add_benchmark, main, publish
 
 
 def test_a_trained_folder_is_published_with_links_for_its_code(tmp_path):
@@ -47,6 +49,21 @@ def test_figures_and_pictures_come_along_and_those_of_other_weights_go(tmp_path)
     (trained / "plots/roc_curves_test.png").unlink()
     publish(trained, published)
     assert {path.name for path in published.iterdir()} == {"model.safetensors", "card.md", "LICENSE-other"}
+
+
+def test_a_benchmark_and_its_picture_outlast_other_weights(tmp_path):
+    trained, published = tmp_path / "model", tmp_path / "published"
+    for folder in (trained, published):
+        folder.mkdir()
+    (trained / "model.safetensors").write_text("weights")
+    (tmp_path / "drawn.png").write_bytes(b"\x89PNG")
+    table = {"title": "Cost", "about": "Of it.", "columns": ["side"], "rows": [["ours"]]}
+    add_benchmark(published, "cost", table, picture=tmp_path / "drawn.png")
+    add_benchmark(published, "other", table)
+    publish(trained, published)
+    kept = json.loads((published / "benchmarks.json").read_text())
+    assert kept == {"cost": table | {"picture": "plots/benchmark_cost.png"}, "other": table}
+    assert (published / "plots/benchmark_cost.png").read_bytes() == b"\x89PNG"
 
 
 def test_help_is_given_and_what_is_missing_is_told(tmp_path, capsys):
