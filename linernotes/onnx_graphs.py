@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 from transformers.models.encodec.modeling_encodec import EncodecConv1d, EncodecLSTM
 
+from linernotes.modeling.codec import at_level
 from linernotes.modeling.music_model import MusicModel
 from linernotes.modeling.musicnn import Front
 
@@ -157,7 +158,7 @@ class Coder(nn.Module):
 
     def __init__(self, model: MusicModel):
         super().__init__()
-        self.codec = copy.deepcopy(model.model.codec)
+        self.codec, self.level_db = copy.deepcopy(model.model.codec), model.config.level_db
         for conv in self.codec.modules():
             if isinstance(conv, EncodecConv1d):  # its sums over lengths are tensors, which a graph cannot pad by
                 total = int(conv.padding_total)
@@ -171,7 +172,8 @@ class Coder(nn.Module):
 
     def forward(self, input_values: Tensor) -> tuple[Tensor]:
         (bandwidth,) = self.codec.config.target_bandwidths
-        codes, _ = self.codec._encode_frame(input_values[:, None], bandwidth)
+        heard = at_level(input_values, None, self.level_db)
+        codes, _ = self.codec._encode_frame(heard[:, None], bandwidth)
         return (codes,)
 
 

@@ -18,6 +18,7 @@ class MegaAudioFormerConfig(MusicConfig):
     Args:
         codec_config, codec_name: an EncodecConfig or its fields; the name that `.ecdc` files of that codec state.
         bandwidth_kbps: kbit/s of the codes; how many codebooks that is follows from the codec.
+        level_db: root mean square (dB of full scale) that sound is brought to for the codec; None leaves it.
         frames_per_patch: codec frames that are packed, with all their codebooks, into one position of the encoder.
         code_embedding_size: of one code, before those of a patch are joined and projected to `hidden_size`.
         hidden_size and what follows it: the global encoder; local_*: the local one.
@@ -35,6 +36,7 @@ class MegaAudioFormerConfig(MusicConfig):
     codec_config: dict | PreTrainedConfig | None = None
     codec_name: str = "encodec_24khz"
     bandwidth_kbps: int | float = 1.5
+    level_db: float | None = None
     frames_per_patch: int = 1
     code_embedding_size: int = 64
     hidden_size: int = 512
@@ -73,5 +75,7 @@ class MegaAudioFormerConfig(MusicConfig):
         """Runs on construction and on saving."""
         if self.problem_type not in PROBLEMS:
             raise ValueError(f"problem_type is {self.problem_type!r}; allowed are {', '.join(PROBLEMS)}")
+        if self.level_db is not None and not -60 <= self.level_db <= 0:
+            raise ValueError(f"level_db is {self.level_db}; it must be from -60 to 0, in dB of full scale, or None")
         if self.codec_config.sampling_rate != self.sampling_rate:
             raise ValueError(f"sampling_rate is {self.sampling_rate}, the codec's {self.codec_config.sampling_rate} Hz")

@@ -28,7 +28,7 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from transformers.utils.output_capturing import capture_outputs
 
 from .audio import describe
-from .codec import IGNORED, CodecEncoder, Codes, as_sources, masked, padded
+from .codec import IGNORED, CodecEncoder, Codes, as_sources, at_level, masked, padded
 from .codec_transformer import Attention, LocalEncoder, TransformerEncoder, TransformerLayer
 from .configuration_mega_audioformer import MegaAudioFormerConfig
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
@@ -158,7 +158,8 @@ class MegaAudioFormerModel(MegaAudioFormerPreTrainedModel):
         if input_values is not None:
             if input_values.dim() != 2 or not input_values.numel():
                 raise ValueError(f"input_values have shape {tuple(input_values.shape)}; allowed is (batch, samples)")
-            codes, attention_mask = self.codec.tokens(input_values, attention_mask)
+            heard = at_level(input_values, attention_mask, self.config.level_db)
+            codes, attention_mask = self.codec.tokens(heard, attention_mask)
         books = self.config.num_codebooks
         if codes.dim() != 3 or codes.shape[1] != books or not codes.numel() or codes.is_floating_point():
             got = f"{codes.dtype} of shape {tuple(codes.shape)}"
@@ -301,7 +302,7 @@ class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
 
     def _codes(self, window: np.ndarray) -> Tensor:
         heard = torch.from_numpy(window).to(self.device)
-        return heard if window.ndim == 2 else self.model.codec.tokens(heard[None])[0][0]
+        return heard if window.ndim == 2 else self.model.tokens(None, None, heard[None])[0][0]
 
     def readings(self, outputs: MegaAudioFormerOutput) -> dict[str, Tensor]:
         logits = outputs.logits.float()

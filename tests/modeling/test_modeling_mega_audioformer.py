@@ -290,6 +290,7 @@ def test_half_precision_answers_nearly_the_same():
     [
         ({"codec_config": {"model_type": "dac"}}, "codec_config is a 'dac'; allowed is 'encodec'"),
         ({"codec_config": {"sampling_rate": 48_000}}, "sampling_rate is 24000, the codec's 48000 Hz"),
+        ({"level_db": 3.0}, "level_db is 3.0; it must be from -60 to 0, in dB of full scale, or None"),
         ({"problem_type": "regression"}, "problem_type is 'regression'; allowed are single_label"),
     ],
 )
@@ -353,6 +354,17 @@ def test_sound_codes_and_ecdc_files_are_answered_alike(tmp_path):
         "model", "predicted_label", "confidence", "uncertain", "probabilities", "duration_seconds", "heard_seconds",
         "warnings",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("gain", [1 / 64, 0.5, 2.0])  # exact in binary: rounding may choose another code
+def test_a_model_with_a_level_answers_the_same_however_loud(gain):
+    model, samples = tiny(Classifier, level_db=-22.0), noise(7.3)
+    assert model.predict(samples, sampling_rate=RATE) == model.predict(gain * samples, sampling_rate=RATE)
+    with torch.no_grad():
+        logits = [model(input_values=torch.from_numpy(each)[None]).logits for each in (samples, gain * samples)]
+    assert torch.equal(*logits)
+    plain = tiny(Classifier)
+    assert plain.predict(samples, sampling_rate=RATE) != plain.predict(gain * samples, sampling_rate=RATE)
 
 
 def test_files_and_sounds_are_answered_together_and_bad_ones_recorded(tmp_path):

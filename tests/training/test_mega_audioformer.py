@@ -67,6 +67,16 @@ def test_a_model_that_is_not_kept_is_that_of_the_last_epoch(configs, data_dir, t
     assert model.config.labels == ["noise", "tone"]
 
 
+def test_what_is_not_learned_from_is_heard_at_the_model_s_level(configs):
+    plain, level = (load_experiment(configs["fine_tuning"], over) for over in ([], ["model.level_db=-21"]))
+    of = mega_audioformer.preparation_of
+    assert [of(plain).level_db, of(level, learned=True).level_db, of(level).level_db] == [
+        (-22, -20),
+        (-22, -20),
+        (-21, -21),
+    ]
+
+
 def test_the_same_tokens_are_asked_for_in_every_validation(configs, data_dir):
     experiment = load_experiment(configs["pretraining"])
     rows = mega_audioformer_pretraining.load_data(experiment, [data_dir]).validation

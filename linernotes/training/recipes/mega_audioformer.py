@@ -148,21 +148,24 @@ def evaluations(rows: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(row["evaluation"] for row in rows if row["split"] == "test"))
 
 
-def preparation_of(experiment: Any) -> Preparation:
-    """What is done to the sound of every row."""
-    options = experiment.data
+def preparation_of(experiment: Any, learned: bool = False) -> Preparation:
+    """What is done to the sound of every row; one that is not learned from is heard at the model's own level."""
+    options, level = experiment.data, experiment.model.get("level_db")
     level_db = tuple(options.level_db) if options.level_db else None
+    if level is not None and not learned:
+        level_db = (level, level)
     return Preparation(options.seconds, level_db, options.highest_hz, options.recode)
 
 
-def with_tokens(rows: Dataset, experiment: Any, copies: int = 0) -> Dataset:
+def with_tokens(rows: Dataset, experiment: Any, copies: int | None = None) -> Dataset:
+    """Rows with their codes; `copies` of those that are learned from, None of others."""
     options = experiment.data
     return with_codes(
         rows,
         options.codec,
-        preparation_of(experiment),
+        preparation_of(experiment, learned=copies is not None),
         bandwidth_kbps=options.codec_bandwidth_kbps,
-        copies=copies,
+        copies=copies or 0,
         processes=options.processes,
     )
 
