@@ -4,10 +4,12 @@
         [--tasks genre instrument speech_music] [--rates 1.5 12] [--shares 0.05 0.2 1] [--seeds 3] [--runs RUNS]
 
 Every cell learns for the same number of steps. The encoder's learning rate is chosen among the same ones for every
-method, on validation rows, with a fifth of the labels. A trained cell is kept in RUNS, so that a stopped run goes on.
-Writes benchmarks/results/mega_audioformer_table.json: accuracy and macro F1, and by how much fine-tuning beats scratch,
-with 95 % intervals that resample seeds and groups of test rows together; and each task's part as benchmarks.json into
-its published folder, for the card.
+method, on validation rows, with a fifth of the labels. Every recording is heard at a level drawn for it. A trained cell
+is kept in RUNS, so that a stopped run goes on; a folder of cells with other settings is refused.
+Writes benchmarks/results/mega_audioformer_table.json, where lines of other tasks and rates stay: macro F1; accuracy, by
+how much fine-tuning beats scratch, and augmentation plain fine-tuning, with 95 % intervals that resample seeds and
+groups of test rows together. Each task's part also goes as benchmarks.json into its published folder, for the
+card; with another --out nothing does.
 """
 
 import argparse
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "mega_audioformer_table.json"
 METHODS = ("scratch", "fine-tuned", "fine-tuned with augmentation")
 LEARNING_RATES = (3e-4, 1e-3)  # of the encoder
-TUNING_SHARE = 0.2
+TUNING_SHARE, WINDOW = 0.2, "model.window_seconds"
 EMBEDDING_SIZES = {1.5: 48, 12.0: 24}  # of a code: sixteen of them are packed at 12 kbit/s
 
 
@@ -52,6 +54,7 @@ def experiment_of(cell: Cell, learning_rate: float, pretrained: dict[float, str]
         [
             f"model.bandwidth_kbps={cell.rate_kbps}",
             f"model.code_embedding_size={EMBEDDING_SIZES[cell.rate_kbps]}",
+            "model.level_db=null",
             f"data.copies={int(augmented)}",
             f"data.mask_share={0.15 if augmented else 0.0}",
             f"data.label_share={cell.share}",
@@ -105,8 +108,8 @@ def right(told: dict[str, list]) -> np.ndarray:
     return np.array(told["label"]) == np.array(told["said"])
 
 
-def figures(told: list[dict[str, list]], baseline: list[dict[str, list]] | None) -> dict[str, Any]:
-    """Of the answers of several seeds: means over seeds, and what they have over those of the baseline."""
+def figures(told: list[dict[str, list]], baselines: dict[str, list[dict[str, list]]]) -> dict[str, Any]:
+    """Of the answers of several seeds: means over seeds, and what they have over those of each baseline."""
     labels, counts = np.unique(told[0]["label"], return_counts=True)
     scores = [f1_score(each["label"], each["said"], labels=labels, average="macro", zero_division=0) for each in told]
     measured = {
@@ -116,9 +119,9 @@ def figures(told: list[dict[str, list]], baseline: list[dict[str, list]] | None)
         "groups": len(set(told[0]["group"])),
         "majority": round(float(counts.max() / counts.sum()), 4),
     }
-    if baseline is not None:
-        differences = [right(a).astype(float) - right(b) for a, b in zip(told, baseline, strict=True)]
-        measured["accuracy_minus_scratch"] = mean_with_interval(differences, told[0]["group"])
+    for name, theirs in baselines.items():
+        differences = [right(a).astype(float) - right(b) for a, b in zip(told, theirs, strict=True)]
+        measured[f"accuracy_minus_{name.replace('-', '_')}"] = mean_with_interval(differences, told[0]["group"])
     return measured
 
 
@@ -146,8 +149,9 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
                 for method in METHODS
             }
             for method, name in product(METHODS, [key for key in told[METHODS[0]][0] if key != "learned_from"]):
-                scratch = None if method == METHODS[0] else [seed[name] for seed in told[METHODS[0]]]
-                measured = figures([seed[name] for seed in told[method]], scratch)
+                before = METHODS[: METHODS.index(method)]
+                baselines = {other: [seed[name] for seed in told[other]] for other in before}
+                measured = figures([seed[name] for seed in told[method]], baselines)
                 about = {"task": task, "evaluation": name, "kbit_per_second": rate_kbps, "label_share": share}
                 about |= {"method": method, "encoder_learning_rate": rates[method], "seeds": options.seeds}
                 lines.append(about | {"learned_from": told[method][0]["learned_from"]} | measured)
@@ -156,12 +160,14 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def for_card(lines: list[dict[str, Any]], task: str, seeds: int, overrides: list[str]) -> dict[str, Any]:
     """The lines of a task as a table of its card; validation rows chose the learning rates, and are left out."""
-    steps = dict(given.split("=", 1) for given in overrides).get("training.max_steps", "as many")
+    given = dict(each.split("=", 1) for each in overrides)
+    steps, window = (given.get(f"{name}", "as in its own config") for name in ("training.max_steps", WINDOW))
     return {
         "title": "From scratch, fine-tuned, with augmentation",
-        "about": f"Beside the published model, which learned longer: every cell learned for {steps} steps, with "
-        f"{seeds} seeds, of a share of the labels. Intervals resample seeds and groups of rows together; the last "
-        "column is what fine-tuning adds to the same network that starts from random weights.",
+        "about": f"Beside the published model, which learned longer: every cell learned for {steps} steps of windows "
+        f"of {window} s, with {seeds} seeds, of a share of the labels, and was asked about recordings at levels drawn "
+        "for them. Intervals resample seeds and groups of rows together; the last column is what fine-tuning adds to "
+        "the same network that starts without any pre-training.",
         "columns": ["asked about", "method", "kbit/s", "labels", "n", "accuracy", "95 % interval", "minus scratch"],
         "rows": [
             [
@@ -189,6 +195,17 @@ def parse_pretrained(text: str) -> tuple[float, str]:
     return float(rate), folder
 
 
+def refuse_other_settings(options: argparse.Namespace) -> None:
+    """Raises SystemExit where the kept cells were trained otherwise: their names do not tell."""
+    file, folders = options.runs / "settings.json", sorted(map(str, options.data_dir))
+    pretrained = {f"{rate:g}": folder for rate, folder in sorted(options.pretrained.items())}
+    settings = {"set": sorted(options.set), "data": folders, "pretrained": pretrained}
+    known = json.loads(file.read_text()) if file.is_file() else settings
+    if known != settings:
+        raise SystemExit(f"{options.runs} holds cells of {known}, asked for are {settings}: name other --runs")
+    file.write_text(json.dumps(settings, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, action="append", required=True)
@@ -203,11 +220,16 @@ def main() -> None:
     options = parser.parse_args()
     options.pretrained = dict(options.pretrained)
     options.runs.mkdir(parents=True, exist_ok=True)
+    refuse_other_settings(options)
     lines = table(options)
-    options.out.write_text(json.dumps(lines, indent=1) + "\n")
-    for task in options.tasks:
+    asked = set(product(options.tasks, options.rates))
+    known = json.loads(options.out.read_text()) if options.out.is_file() else []
+    whole = [line for line in known if (line["task"], line["kbit_per_second"]) not in asked] + lines
+    whole.sort(key=lambda line: (line["task"], line["kbit_per_second"]))
+    options.out.write_text(json.dumps(whole, indent=1) + "\n")
+    for task in options.tasks if options.out == RESULT else ():
         folder = ROOT / "models" / f"mega-audioformer-{task.replace('_', '-')}"
-        add_benchmark(folder, "table", for_card(lines, task, options.seeds, options.set))
+        add_benchmark(folder, "table", for_card(whole, task, options.seeds, options.set))
     for line in lines:
         gain = line.get("accuracy_minus_scratch", {"value": 0.0})
         about = (
