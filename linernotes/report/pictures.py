@@ -5,6 +5,7 @@ Okabe and Ito's, which colour-blind readers tell apart; from the eighth curve on
 straight from metrics.json: None there is NaN here, and is left out of the picture.
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from PIL import Image
 from sklearn.metrics import auc, roc_curve
 
 from linernotes.modeling.spectral import hz_to_mel, mel_spectrogram, power_to_db, spectrogram
@@ -47,10 +49,18 @@ styled = rc_context(STYLE)
 
 @styled
 def save(figure: Figure, path: str | Path) -> Path:
-    """Writes a picture in the format that the path's suffix names; folders are made. Returns the path."""
+    """Writes a picture in the format that the path's suffix names; folders are made. Returns the path.
+
+    A PNG has 256 colours, none further than a shade from its own, which is a third of the size.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    if path.suffix != ".png":
+        figure.savefig(path)
+        return path
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
     return path
 
 

@@ -63,9 +63,9 @@ def all_pictures():
 def test_files_are_pictures(tmp_path):
     for name, figure in all_pictures().items():
         path = pictures.save(figure, tmp_path / "new folder" / f"{name}.png")
-        assert path.stat().st_size > 5000
+        assert path.stat().st_size > 2000
         with Image.open(path) as image:
-            assert image.format == "PNG"
+            assert (image.format, image.mode) == ("PNG", "P"), "of few colours, hence small"
             assert min(image.size) > 300
 
 
