@@ -108,7 +108,8 @@ def answers(request: dict) -> dict:
         "weights": digest(model),
     }
     if has_code:
-        samples = sound(request["seconds"], config.sampling_rate)
+        # one window: a longer sound `predict` divides, which the classifier and the pipeline do not
+        samples = sound(min(request["seconds"], config.window_seconds), config.sampling_rate)
         report["predict"] = model.predict(samples, sampling_rate=config.sampling_rate)
         if "AutoModelForAudioClassification" in config.auto_map:
             report |= classified(request, options, samples, config.sampling_rate)

@@ -15,7 +15,7 @@ from typing import Any
 
 from linernotes.hub_upload.errors import PublishError
 
-SECONDS = 4.0  # of sound; one window of every family
+SECONDS = 4.0  # of sound at most; a model with a shorter window is asked about one window
 TIMEOUT_SECONDS = 900
 TOLERANCE = 1e-6
 SCRIPT = Path(__file__).with_name("asking.py")

@@ -44,6 +44,12 @@ def test_a_whole_folder_is_loaded_and_asked(folder):
 
 
 @slow
+def test_a_model_of_short_windows_is_asked_about_one_window(folder):
+    edit(folder / "config.json", window_seconds=1.5)
+    assert ask(folder)["predict"]["duration_seconds"] == 1.5
+
+
+@slow
 def test_other_weights_are_other_answers(folder):
     before = ask(folder)
     change_weights(folder, lambda weights: weights["classifier.0.bias"][0].add_(0.5))
