@@ -28,6 +28,8 @@ from .windows import Window, merge, split
 
 MOST_PARAMETERS = 2 * 10**10  # three times those of the largest language model that a recipe names
 SILENCE_RANGE = 1e-4  # peak to peak, full scale 1: below 16-bit dither nothing can be told from the sound
+CLICK_RANGE = 1e-2  # peak to peak: what is rare, but as large as this, is heard
+EDGE_SAMPLES = 512  # where a constant rings when it is resampled, which falls below CLICK_RANGE within 135
 
 
 @dataclass
@@ -68,11 +70,16 @@ class Hearing:
 
 
 def is_silent(samples: np.ndarray) -> bool:
-    """Whether there is nothing to hear in samples; whole numbers are codes, which do not show it."""
+    """Whether there is nothing to hear in samples; whole numbers are codes, which do not show it.
+
+    Dither is nothing to hear, nor are the edges of a constant, which ring when it is resampled; a single click is
+    something, away from the edges.
+    """
     if samples.dtype.kind != "f":
         return False
-    low, high = np.percentile(samples, (0.5, 99.5))  # the edges of a constant ring when it is resampled
-    return bool(high - low < SILENCE_RANGE)
+    low, high = np.percentile(samples, (0.5, 99.5))
+    edge = min(EDGE_SAMPLES, len(samples) // 4)
+    return bool(high - low < SILENCE_RANGE and np.ptp(samples[edge : len(samples) - edge]) < CLICK_RANGE)
 
 
 def unbatch(readings: dict[str, torch.Tensor]) -> list[dict[str, np.ndarray]]:

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from sameness import alike
 
-from linernotes.modeling.audio import AudioError
+from linernotes.modeling.audio import AudioError, read_audio
 from linernotes.modeling.configuration_genre_moe import GenreMoeConfig
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
+from linernotes.modeling.music_model import is_silent
 
 RATE = 22050
 
@@ -111,6 +112,37 @@ def test_silence_and_a_constant_get_an_uncertain_answer(model, level):
     assert answer["uncertain"] is True
     assert "silent" in answer["warnings"][0]
     assert all(math.isfinite(p) for p in answer["probabilities"].values())
+
+
+def clicks(level: float, seconds: float = 4.0) -> np.ndarray:
+    """One sample of a level every half second."""
+    samples = np.zeros(round(seconds * RATE), np.float32)
+    samples[RATE // 4 :: RATE // 2] = level
+    return samples
+
+
+@pytest.mark.parametrize(("level", "silent"), [(0.9, False), (-0.02, False), (0.005, True)])
+def test_a_click_is_no_silence(level, silent):
+    assert is_silent(clicks(level)) is silent
+
+
+def test_nothing_is_heard_in_dither_nor_in_a_constant():
+    step = 2.0**-15
+    dither = step * np.random.default_rng(0).integers(0, 2, 4 * RATE).astype(np.float32)
+    assert is_silent(dither)
+    assert not is_silent(4 * dither)
+
+
+@pytest.mark.parametrize("rates", [(8_000, 48_000), (8_000, 24_000), (44_100, 22_050), (96_000, 24_000)])
+def test_the_ringing_edges_of_a_resampled_constant_are_silence(rates):
+    given, heard = rates
+    samples = read_audio(np.full(2 * given, 0.99, np.float32), heard, source_sampling_rate=given)
+    assert np.ptp(samples) > 0.1
+    assert is_silent(samples)
+
+
+def test_an_answer_to_clicks_is_not_called_one_to_silence(model):
+    assert model.predict(clicks(0.9, 6.0), sampling_rate=RATE)["warnings"] == []
 
 
 def test_a_silent_window_is_doubted_and_has_no_say(model):
