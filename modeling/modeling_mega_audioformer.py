@@ -10,6 +10,7 @@ How the two meet follows MEGABYTE (Yu et al. 2023, arXiv 2305.07185), without it
 Shapes: codes (batch, codebooks, frames); sound (batch, samples); the global encoder (batch, patches, hidden_size).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -323,7 +324,8 @@ class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
 
     def explain(self, audio: Any, *, sampling_rate: int | None = None) -> dict[str, Any]:
         """The answer with what it rests on: `heat`, for each second by how much the leading label's logit falls when
-        that second is not heard. One recording, sound or `.ecdc`; raises AudioError.
+        that second is not heard. Each comes once, by the first window that holds it. One recording, sound or `.ecdc`;
+        raises AudioError.
         """
         hearing, heat = Hearing(describe(audio)), []
         with self._listening():
@@ -335,18 +337,23 @@ class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
         return {**self._answer(hearing, timeline=False), "heat": heat}
 
     def _heat(self, window: Window, codes: Tensor, logits: Tensor) -> list[dict[str, Any]]:
-        leader, frames = int(logits.argmax()), codes.shape[-1]
-        rate = frames / (window.end_seconds - window.start_seconds)
-        second = round(HEAT_SECONDS * self.config.frame_rate)
-        left_out = torch.arange(frames, device=codes.device) // second
-        mask = left_out != torch.arange(-(-frames // second), device=codes.device)[:, None]
+        leader, frames, new = int(logits.argmax()), codes.shape[-1], self._new_frames(window, codes)
+        rate, start = self.config.frame_rate, window.end_seconds - window.new_seconds
+        second = round(HEAT_SECONDS * rate)
+        left_out = (torch.arange(frames, device=codes.device) - (frames - new)).div(second, rounding_mode="floor")
+        mask = left_out != torch.arange(-(-new // second), device=codes.device)[:, None]
         falls = logits[leader] - self(codes.expand(len(mask), -1, -1), mask).logits[:, leader]
         return [
             {
-                "start_seconds": round(window.start_seconds + part * second / rate, 3),
-                "end_seconds": round(min(window.start_seconds + (part + 1) * second / rate, window.end_seconds), 3),
+                "start_seconds": round(start + part * second / rate, 3),
+                "end_seconds": round(min(start + (part + 1) * second / rate, window.end_seconds), 3),
                 "label": self.config.labels[leader],
                 "heat": fall,
             }
             for part, fall in enumerate(falls.tolist())
         ]
+
+    def _new_frames(self, window: Window, codes: Tensor) -> int:
+        """How many of a window's last frames no earlier window held."""
+        frames = math.ceil(round(window.new_seconds * self.config.frame_rate, 6))  # but for a rounding error
+        return min(frames, codes.shape[-1])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -467,11 +468,31 @@ def test_the_heat_of_a_second_is_what_the_answer_loses_without_it():
 
 def test_every_window_of_a_long_recording_is_explained():
     found = tiny(Classifier).explain(noise(23.5), sampling_rate=RATE)
-    assert found["heat"][-1]["end_seconds"] == 23.5
-    assert len(found["heat"]) == 30
+    assert len(found["heat"]) == 24
     assert all(np.isfinite(part["heat"]) for part in found["heat"])
     (only,) = tiny(Classifier).explain(noise(1.0), sampling_rate=RATE)["heat"]
     assert np.isfinite(only["heat"])
+
+
+@pytest.mark.parametrize("seconds", [6.0, 15.25, 9.999, 5.00005])
+def test_every_second_is_explained_once_and_in_order(seconds):
+    samples = noise(seconds)
+    heat = tiny(Classifier, window_seconds=5.0).explain(samples, sampling_rate=RATE)["heat"]
+    starts = [part["start_seconds"] for part in heat]
+    assert starts == [float(second) for second in range(math.ceil(seconds))]
+    assert [part["end_seconds"] for part in heat] == [*starts[1:], round(len(samples) / RATE, 3)]
+
+
+def test_what_a_window_shares_with_the_one_before_is_heard_while_its_new_part_is_left_out():
+    model, codes = tiny(Classifier, window_seconds=5.0), random_codes(1, 2, 450)
+    found = model.explain(ecdc(codes[0], 450 * HOP))["heat"][-1]
+    window, mask = codes[..., 75:], torch.ones(1, 375)
+    mask[0, 300:] = 0
+    with torch.no_grad():
+        whole, part = model(window).logits[0], model(window, mask).logits[0]
+    assert (found["start_seconds"], found["end_seconds"]) == (5.0, 6.0)
+    leader = model.config.labels.index(found["label"])
+    assert found["heat"] == pytest.approx((whole - part)[leader].item(), abs=1e-6)
 
 
 # Folders
