@@ -92,9 +92,11 @@ class OnGraphs:
         named = dict(zip(("codes", "attention_mask"), values, strict=False)) | inputs
         return SimpleNamespace(**self.run(MODEL, **named))
 
-    def predict(self, audio: Any, **options: Any) -> dict[str, Any] | list[dict[str, Any]]:
-        """As `MusicModel.predict`, of sound alone."""
-        return MusicModel.predict(self, audio, **options)
+    def predict(self, *audio: Any, **options: Any) -> dict[str, Any] | list[dict[str, Any]]:
+        """As the model's own, of sound, and of codes where they are what the graph hears; of no feature rows."""
+        if CODEC in self.sessions:
+            return super().predict(*audio, **options)
+        return MusicModel.predict(self, *audio, **options)
 
     def explain(self, audio: Any, **options: Any) -> dict[str, Any]:
         raise ValueError("a graph knows no gradients and no layers; ask the model that it was made of to explain")

@@ -17,6 +17,8 @@ from transformers import EncodecConfig, EncodecModel
 from transformers import initialization as init
 from transformers.models.encodec.modeling_encodec import EncodecEuclideanCodebook
 
+from .audio import AudioError
+
 IGNORED = -100  # a label that the loss does not ask for, as everywhere in transformers
 SILENCE = 1e-4  # root mean square, full scale 1, under which there is nothing to be made louder
 MASK_UNITS = ("token", "frame", "span")
@@ -128,7 +130,7 @@ def check_codec(config: EncodecConfig) -> None:
 
 @dataclass(frozen=True)
 class Codes:
-    """Codes of one recording that are held whole, (codebooks, frames)."""
+    """What was given as the codes of one recording, held whole: (codebooks, frames), if `check` finds it right."""
 
     values: np.ndarray
 
@@ -139,28 +141,49 @@ class Codes:
     def read(self, start: int, stop: int) -> np.ndarray:
         return self.values[:, start:stop]
 
+    def check(self, config) -> None:
+        """Raises AudioError (not_audio) for what are no codes of a MegaAudioFormerConfig's codec."""
+        codes, books, size = self.values, config.num_codebooks, config.codec_config.codebook_size
+        if codes.dtype.kind not in "iu" or codes.ndim != 2 or len(codes) < books or not codes.size:
+            kind = "rows of different lengths" if codes.dtype == object else codes.dtype
+            message = (
+                f"codes are {kind} of shape {codes.shape}; allowed are whole numbers, ({books} codebooks or more, "
+                "frames), not empty, and batches of them: `codes_of` makes them of a recording"
+            )
+            raise AudioError("not_audio", message)
+        if codes.min() < 0 or codes.max() >= size:
+            message = f"codes are from {codes.min()} to {codes.max()}; allowed are 0 to {size - 1}, of the same codec"
+            raise AudioError("not_audio", message)
 
-def as_sources(codes: Any, config) -> Codes | list[Codes]:
+
+def as_sources(codes: Any) -> Codes | list[Codes]:
     """What `predict` is given as codes, each recording by itself: one, or a list of a batch's or of a list's.
 
-    config: a MegaAudioFormerConfig. Raises ValueError for what are no codes of its codec.
+    Four axes are EnCodec's own `audio_codes`, (chunks, batch, codebooks, frames). Raises ValueError for several chunks.
     """
-    if isinstance(codes, (list, tuple)):
-        return [as_source(np.asarray(row), config) for row in codes]
-    rows = codes.detach().cpu().numpy() if isinstance(codes, Tensor) else np.asarray(codes)
-    return [as_source(row, config) for row in rows] if rows.ndim == 3 else as_source(rows, config)
+    rows = [as_array(row) for row in codes] if isinstance(codes, (list, tuple)) else as_array(codes)
+    if isinstance(rows, list):
+        if not rows or (max(row.ndim for row in rows) > 1 and [row.ndim for row in rows] != [3]):
+            return [Codes(row) for row in rows]
+        rows = as_array(rows)  # the codebooks of one recording, or a batch in its one chunk
+    if rows.ndim == 4:
+        if len(rows) != 1:
+            raise ValueError(
+                f"codes have shape {rows.shape}, {len(rows)} chunks; allowed is one: encode by a codec without chunks, "
+                "or give the sound"
+            )
+        rows = rows[0]
+    return [Codes(row) for row in rows] if rows.ndim == 3 else Codes(rows)
 
 
-def as_source(codes: np.ndarray, config) -> Codes:
-    books, size = config.num_codebooks, config.codec_config.codebook_size
-    if codes.dtype.kind not in "iu" or codes.ndim != 2 or len(codes) < books or not codes.size:
-        raise ValueError(
-            f"codes are {codes.dtype} of shape {codes.shape}; allowed are whole numbers, ({books} codebooks or more, "
-            "frames), not empty, and batches of them"
-        )
-    if codes.min() < 0 or codes.max() >= size:
-        raise ValueError(f"codes are from {codes.min()} to {codes.max()}; allowed are 0 to {size - 1}")
-    return Codes(codes)
+def as_array(given: Any) -> np.ndarray:
+    """An array of what is given; an array of nothing where rows differ in form, which `Codes.check` refuses."""
+    if isinstance(given, Tensor):
+        return given.detach().cpu().numpy()
+    try:
+        return np.asarray(given)
+    except ValueError:
+        return np.empty(len(given), object)
 
 
 def padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -162,13 +162,14 @@ class MegaAudioFormerModel(MegaAudioFormerPreTrainedModel):
             heard = at_level(input_values, attention_mask, self.config.level_db)
             codes, attention_mask = self.codec.tokens(heard, attention_mask)
         books = self.config.num_codebooks
-        if codes.dim() != 3 or codes.shape[1] != books or not codes.numel() or codes.is_floating_point():
+        no_numbers = codes.is_floating_point() or codes.dtype == torch.bool
+        if codes.dim() != 3 or codes.shape[1] != books or not codes.numel() or no_numbers:
             got = f"{codes.dtype} of shape {tuple(codes.shape)}"
             raise ValueError(f"codes are {got}; allowed are whole numbers, (batch, {books}, frames)")
         if attention_mask is not None and attention_mask.shape != codes[:, 0].shape:
             got, allowed = tuple(attention_mask.shape), tuple(codes[:, 0].shape)
             raise ValueError(f"attention_mask has shape {got}; allowed with these codes is {allowed}, (batch, frames)")
-        return codes, None if attention_mask is None else attention_mask.bool()
+        return codes.long(), None if attention_mask is None else attention_mask.bool()
 
     def embed(self, codes: Tensor, valid: Tensor | None) -> Tensor:
         """Codes -> (batch, patches, tokens of a patch, code_embedding_size), frame by frame, in each by codebook."""
@@ -278,14 +279,29 @@ class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
         """As `MusicModel.predict`; also hears codes, without any sound.
 
         `audio` may be an `.ecdc` file of the model's codec, in any form but an array. `codes` are whole numbers
-        (codebooks, frames), or (batch, codebooks, frames) or a list, for which a list is answered; codebooks beyond the
-        model's are left out. Durations are then by the codec's frame rate, and silence is not recognised.
+        (codebooks, frames), such as `codes_of` makes, or (batch, codebooks, frames), EnCodec's own (1, batch,
+        codebooks, frames) or a list, for which a list is answered; codebooks beyond the model's are left out. Durations
+        are then by the codec's frame rate, and silence is not recognised.
         """
         if (audio is None) == (codes is None):
             raise ValueError("give either a recording or codes=, one of the two")
-        return super().predict(audio if codes is None else as_sources(codes, self.config), **options)
+        return super().predict(audio if codes is None else as_sources(codes), **options)
+
+    def codes_of(self, audio: Any, *, sampling_rate: int | None = None) -> np.ndarray:
+        """Codes of one recording as `predict` hears it, whole numbers (codebooks, frames); sound or `.ecdc`.
+
+        They are encoded window by window, and of a last one that overlaps only what is new. Raises AudioError.
+        """
+        parts = []
+        with self._listening():
+            for window in self._split(audio, sampling_rate):
+                codes = self._codes(window.samples)
+                parts.append(codes[:, codes.shape[1] - self._new_frames(window, codes) :].cpu().numpy())
+        return np.concatenate(parts, axis=1)
 
     def _split(self, source: Any, sampling_rate: float | None) -> Iterator[Window]:
+        if isinstance(source, Codes):
+            source.check(self.config)
         frames = source if isinstance(source, Codes) else open_ecdc(source, self.config)
         if frames is None:
             yield from super()._split(source, sampling_rate)

@@ -115,12 +115,16 @@ def test_codes_of_a_graph_are_those_of_the_codec_or_as_near(tmp_path):
 
 
 @SLOW
-def test_ecdc_files_are_heard_by_a_graph_too(tmp_path):
+def test_ecdc_files_and_codes_are_heard_by_a_graph_too(tmp_path):
     source = saved_kind(tmp_path / "model")
     model, graphs = linernotes.load(source), load_onnx(export_onnx(source, tmp_path / "onnx"))
     codes, file = random_codes(1, 2, 400)[0], io.BytesIO()
     write_ecdc(file, codes.numpy(), codec_name=model.config.codec_name, num_samples=400 * HOP)
     assert differences(graphs.predict(file.getvalue()), model.predict(file.getvalue())) == []
+    assert differences(graphs.predict(codes=codes.tolist()), model.predict(codes=codes)) == []
+    assert graphs.codes_of(file.getvalue()).tolist() == codes.tolist()
+    with pytest.raises(ValueError, match="give either a recording or codes=, one of the two"):
+        graphs.predict()
 
 
 def test_bad_recordings_are_recorded(tmp_path, tiny_folder):

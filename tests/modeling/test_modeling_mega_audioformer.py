@@ -319,6 +319,7 @@ def test_a_bandwidth_between_two_numbers_of_codebooks_is_refused(bandwidth):
             r"int64 of shape \(2, 3, 75\); allowed are whole numbers, \(batch, 2, fr",
         ),
         ({"codes": torch.zeros(2, 2, 75)}, r"float32 of shape"),
+        ({"codes": torch.ones(2, 2, 75, dtype=torch.bool)}, r"codes are torch.bool of shape .*allowed are whole"),
         ({"codes": random_codes()[0]}, r"of shape \(2, 75\)"),
         ({"codes": random_codes() + 500}, r"codes are from 5\d\d to 1\d\d\d; allowed are 0 to 1023"),
         (
@@ -335,6 +336,14 @@ def test_a_bandwidth_between_two_numbers_of_codebooks_is_refused(bandwidth):
 def test_inputs_that_are_no_codes_are_refused(inputs, message):
     with pytest.raises(ValueError, match=message):
         tiny(Classifier)(**inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.uint16, torch.int32])
+def test_whole_numbers_of_any_kind_are_codes(dtype):
+    codes, mask = random_codes() % 200, prefix_mask(75, 30)
+    for model_class in (Classifier, MaskedLM):
+        with torch.no_grad():
+            assert torch.equal(tiny(model_class)(codes.to(dtype), mask).logits, tiny(model_class)(codes, mask).logits)
 
 
 # What it says
@@ -397,10 +406,47 @@ def test_codes_come_one_in_a_batch_or_in_a_list():
     model, codes = tiny(Classifier), random_codes(2, 2, 150)
     one = model.predict(codes=codes[0])
     assert one["duration_seconds"] == 2
-    for form in (codes, codes.numpy(), codes.int(), list(codes), [codes[0].numpy(), codes[1]]):
+    several = (codes, codes.numpy(), codes.int(), list(codes), [codes[0].numpy(), codes[1]], codes.tolist())
+    chunks = (codes[None], codes[None].numpy(), [codes], codes[None].tolist())  # as EnCodec's `audio_codes`
+    for form in (*several, *chunks):
         first, second = model.predict(codes=form)
         assert first["probabilities"] == pytest.approx(one["probabilities"], abs=1e-6)
         assert second["predicted_label"] == model.predict(codes=codes[1])["predicted_label"]
+
+
+def test_codes_of_one_recording_may_be_lists_of_numbers():
+    model, codes = tiny(Classifier), random_codes(1, 2, 150)[0]
+    expected = model.predict(codes=codes)
+    for form in (codes.tolist(), list(codes), list(codes.numpy()), tuple(map(tuple, codes.tolist()))):
+        assert model.predict(codes=form) == expected
+    assert model.predict(codes=[]) == []
+
+
+def test_codes_of_several_recordings_are_recorded_where_they_are_bad():
+    model, good = tiny(Classifier), random_codes(1, 2, 150)[0]
+    bad = [good[:1], good.float(), good + 1024, [[1, 2], [3]], good[None], good[:, :20]]
+    first, *others, last = model.predict(codes=[good, *bad, good], errors="record")
+    assert first == last == model.predict(codes=good)
+    assert [answer["error"]["code"] for answer in others] == ["not_audio"] * 5 + ["too_short"]
+    assert "codes are rows of different lengths of shape (2,); allowed are whole" in others[3]["error"]["message"]
+    with pytest.raises(AudioError, match=r"codes are int64 of shape \(1, 150\); allowed are whole numbers, \(2 codeb"):
+        model.predict(codes=[good, bad[0]])
+
+
+def test_codes_of_a_recording_are_those_that_predict_hears(tmp_path):
+    model = tiny(Classifier, window_seconds=2.0)
+    for seconds in (2.0, 4.0, 1.2345):
+        answer = model.predict(codes=model.codes_of(noise(seconds), sampling_rate=RATE), timeline=True)
+        heard = model.predict(noise(seconds), sampling_rate=RATE, timeline=True)
+        assert [part["probabilities"] for part in answer["timeline"]] == [p["probabilities"] for p in heard["timeline"]]
+    codes = model.codes_of({"array": noise(5.5001), "sampling_rate": RATE})
+    assert (codes.shape, codes.dtype) == ((2, math.ceil(5.5001 * 75)), np.int64)
+    last = model.model.codec.tokens(torch.from_numpy(noise(5.5001)[-2 * RATE :])[None])[0][0]
+    assert codes[:, 300:].tolist() == last[:, -113:].tolist()
+    (tmp_path / "song.ecdc").write_bytes(ecdc(random_codes(1, 8, 400)[0], 400 * HOP))
+    assert model.codes_of(tmp_path / "song.ecdc").tolist() == random_codes(1, 8, 400)[0, :2].tolist()
+    with pytest.raises(AudioError, match=r"0.50 s of audio; at least 1 s are needed"):
+        model.codes_of(noise(0.5), sampling_rate=RATE)
 
 
 @pytest.mark.parametrize(
@@ -410,6 +456,10 @@ def test_codes_come_one_in_a_batch_or_in_a_list():
         ({"audio": "song.wav", "codes": random_codes()}, "one of the two"),
         ({"codes": random_codes(books=1)}, r"codes are int64 of shape \(1, 75\); allowed are .*\(2 codebooks or more"),
         ({"codes": np.zeros((2, 75))}, "codes are float64"),
+        ({"codes": [[1, 2], [3]]}, r"codes are rows of different lengths of shape \(2,\); allowed are whole numbers"),
+        ({"codes": [1, 2]}, r"codes are int64 of shape \(2,\)"),
+        ({"codes": torch.ones(2, 75, dtype=torch.bool)}, r"codes are bool of shape \(2, 75\)"),
+        ({"codes": random_codes().expand(3, 2, 2, 75)}, r"codes have shape \(3, 2, 2, 75\), 3 chunks; allowed is one"),
         ({"codes": np.zeros((1, 2, 0), int)}, r"shape \(2, 0\)"),
         ({"codes": random_codes() - 500}, r"codes are from -\d+ to \d+; allowed are 0 to 1023"),
         ({"codes": random_codes(frames=20)}, r"0.27 s of audio; at least 1 s are needed"),
