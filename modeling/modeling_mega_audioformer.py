@@ -106,9 +106,11 @@ class MegaAudioFormerPreTrainedModel(MusicModel):
         return Wav2Vec2FeatureExtractor(sampling_rate=rate, do_normalize=False, return_attention_mask=True)
 
     def readings(self, outputs: ModelOutput) -> dict[str, Tensor]:
-        raise NotImplementedError(
-            f"{type(self).__name__} answers no question; MegaAudioFormerForAudioClassification.from_pretrained takes "
-            "its weights over, to be fine-tuned"
+        work = "guesses hidden codes" if isinstance(self, MegaAudioFormerForMaskedLM) else "makes vectors of codes"
+        raise ValueError(
+            f"{type(self).__name__} {work} and answers no question: fine-tune it, by `linernotes train "
+            "configs/mega_audioformer/genre.yaml --set training.pretrained=FOLDER` or from "
+            "MegaAudioFormerForAudioClassification.from_pretrained"
         )
 
 

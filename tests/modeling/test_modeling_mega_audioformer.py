@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ import torch.nn.functional as F
 from elsewhere import assert_answers_alike_elsewhere
 from huggingface_hub.errors import StrictDataclassError
 from pocket_codec import HOP, RATE, RATES, noise, prefix_mask, random_codes, tiny, tiny_config
+from typer.testing import CliRunner
 
 import linernotes
+from linernotes import cli
 from linernotes.modeling.audio import AudioError
 from linernotes.modeling.codec import IGNORED, CodecEncoder
 from linernotes.modeling.codec_transformer import (
@@ -228,8 +231,19 @@ def test_all_but_the_codec_learns(model_class):
 
 
 def test_a_model_that_only_pre_trains_says_so():
-    with pytest.raises(NotImplementedError, match=r"MaskedLM answers no question; MegaAudioFormerForAudioCl"):
+    with pytest.raises(ValueError, match=r"MaskedLM guesses hidden codes and answers no question: fine-tune"):
         tiny(MaskedLM).predict(noise(2), sampling_rate=RATE)
+    with pytest.raises(ValueError, match=r"FormerModel makes vectors of codes and answers no question: fine-tune it"):
+        tiny(Base).predict(noise(2), sampling_rate=RATE)
+
+
+def test_the_command_says_in_a_line_that_a_pre_trained_model_answers_nothing(tmp_path):
+    tiny(MaskedLM).save_pretrained(tmp_path / "pretrained")
+    song = Path(linernotes.__file__).parent / "assets" / "morning_mood.ogg"
+    result = CliRunner().invoke(cli.app, ["predict", str(song), "--model", str(tmp_path / "pretrained")])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "guesses hidden codes and answers no question: fine-tune it, by `linernotes train" in result.stderr
 
 
 # Padding, company, order
