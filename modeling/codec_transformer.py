@@ -177,6 +177,7 @@ class LocalEncoder(nn.Module):
             asked: (batch, patches, tokens of a patch), True where logits are wanted.
         """
         patches = asked.any(-1)
+        patches[0, 0] |= ~patches.any()  # where nothing is asked of any, since attention takes no empty batch
         condition = self.condition(heard[patches]).unflatten(-1, (self.patch_tokens, -1))
         states = self.encoder(self.lift(embedded[patches]) + condition)
         asked = asked[patches]

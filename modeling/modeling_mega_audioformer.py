@@ -218,20 +218,38 @@ class MegaAudioFormerForMaskedLM(MegaAudioFormerPreTrainedModel):
             then those of the tokens asked for alone, frame after frame: of `labels.transpose(1, 2)` where not -100.
         """
         codes, valid = self.model.tokens(codes, attention_mask, input_values)
-        if labels is not None and labels.shape != codes.shape:
-            got, allowed = tuple(labels.shape), tuple(codes.shape)
-            raise ValueError(f"labels have shape {got}; allowed is that of the codes, {allowed}")
+        if labels is not None:
+            labels = self._checked(labels, codes)
         heard = self.model(codes, valid, **kwargs)
         wanted = (torch.zeros_like(codes) if labels is None else labels).transpose(1, 2)  # frame by frame
         asked = F.pad(wanted != IGNORED, (0, 0, 0, -wanted.shape[1] % self.config.frames_per_patch))
         asked = asked.flatten(1).unflatten(1, (-1, self.model.patch_tokens))
         logits = self.local_encoder(self.model.embed(codes, valid), heard.last_hidden_state, asked)
-        loss = None if labels is None else F.cross_entropy(logits.float(), wanted[wanted != IGNORED])
         if labels is None:
-            logits = logits.unflatten(0, wanted.shape).transpose(1, 2)
+            loss, logits = None, logits.unflatten(0, wanted.shape).transpose(1, 2)
+        elif len(logits):
+            loss = F.cross_entropy(logits.float(), wanted[wanted != IGNORED])
+        else:
+            loss = logits.float().sum()  # nothing is asked: 0, and a graph for the other processes' gradients
         return MegaAudioFormerOutput(
             loss=loss, logits=logits, hidden_states=heard.hidden_states, attentions=heard.attentions
         )
+
+    def _checked(self, labels: Tensor, codes: Tensor) -> Tensor:
+        """Labels as whole numbers; raises ValueError for what are neither codes nor -100, one for each code."""
+        if labels.shape != codes.shape:
+            got, allowed = tuple(labels.shape), tuple(codes.shape)
+            raise ValueError(f"labels have shape {got}; allowed is that of the codes, {allowed}")
+        if labels.is_floating_point() or labels.dtype == torch.bool:
+            raise ValueError(f"labels are {labels.dtype}; allowed are whole numbers: `mask` makes them")
+        labels = labels.long()
+        wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels >= self.model.mask_code))]
+        if len(wrong):
+            raise ValueError(
+                f"labels hold {wrong[0]}; allowed are 0 to {self.model.mask_code - 1}, and {IGNORED} where nothing is "
+                "asked: `mask` makes them"
+            )
+        return labels
 
     def mask(self, codes: Tensor, attention_mask: Tensor | None = None, **options: Any) -> tuple[Tensor, Tensor]:
         """Masked codes and labels for `forward`, (batch, codebooks, frames) each; options: see `masked`."""

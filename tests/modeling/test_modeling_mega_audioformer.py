@@ -192,9 +192,35 @@ def test_a_tiny_model_learns_to_copy():
     assert loss.item() < 0.3
 
 
-def test_labels_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"labels have shape \(2, 75\); allowed is that of the codes, \(2, 2, 75\)"):
-        tiny(MaskedLM)(random_codes(), labels=torch.zeros(2, 75, dtype=torch.long))
+@pytest.mark.parametrize("per_patch", [1, 4])
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_where_nothing_is_hidden_nothing_is_lost(per_patch, implementation):
+    model = tiny(MaskedLM, frames_per_patch=per_patch).train()
+    model.set_attn_implementation(implementation)
+    hidden, labels = model.mask(random_codes(1, 2, 1))
+    assert (labels == IGNORED).all()
+    for codes, asked in ((hidden, labels), (random_codes(), torch.full((2, 2, 75), IGNORED))):
+        model.zero_grad()
+        output = model(codes, labels=asked)
+        output.loss.backward()
+        assert (output.loss.item(), output.logits.shape) == (0.0, (0, 1024))
+        gradients = [p.grad for p in model.parameters() if p.requires_grad]
+        assert all(gradient is not None and not gradient.any() for gradient in gradients)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.zeros(2, 75).long(), r"labels have shape \(2, 75\); allowed is that of the codes, \(2, 2, 75\)"),
+        (random_codes() + 5000, r"labels hold 5\d\d\d; allowed are 0 to 1023, and -100 where nothing is asked: `mask`"),
+        (torch.full((2, 2, 75), 1024), "labels hold 1024; allowed are 0 to 1023"),
+        (torch.full((2, 2, 75), -1), "labels hold -1; allowed are 0 to 1023"),
+        (torch.zeros(2, 2, 75), "labels are torch.float32; allowed are whole numbers: `mask` makes them"),
+    ],
+)
+def test_labels_that_are_no_codes_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(MaskedLM)(random_codes(), labels=labels)
 
 
 # From pre-training to fine-tuning
