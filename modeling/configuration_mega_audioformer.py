@@ -77,5 +77,15 @@ class MegaAudioFormerConfig(MusicConfig):
             raise ValueError(f"problem_type is {self.problem_type!r}; allowed are {', '.join(PROBLEMS)}")
         if self.level_db is not None and not -60 <= self.level_db <= 0:
             raise ValueError(f"level_db is {self.level_db}; it must be from -60 to 0, in dB of full scale, or None")
+        for name in ("frames_per_patch", "code_embedding_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        for name in ("rope_theta", "rms_norm_eps"):  # of these and the next NaN is every family's matter
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.initializer_range < 0:
+            raise ValueError(f"initializer_range is {self.initializer_range}; it must be 0 or above")
+        if not self.id2label:
+            raise ValueError("id2label names no label; give one or more")
         if self.codec_config.sampling_rate != self.sampling_rate:
             raise ValueError(f"sampling_rate is {self.sampling_rate}, the codec's {self.codec_config.sampling_rate} Hz")

@@ -6,6 +6,7 @@ is refused here, before a model is built of it.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, ClassVar
@@ -91,10 +92,12 @@ def complaint_about(name: str, value: float) -> str | None:
 
 
 def checked_labels(id2label: Any) -> dict[int, str]:
-    """Labels by their index. Raises ValueError where they are not texts by the indices from 0 on."""
+    """Labels by their index. Raises ValueError where they are not texts by the indices from 0 on, each another."""
     if isinstance(id2label, dict) and len(id2label) <= MOST_LABELS:
         keys = sorted(str(key) for key in id2label)
         if keys == sorted(map(str, range(len(id2label)))) and all(isinstance(each, str) for each in id2label.values()):
+            if doubled := [label for label, times in Counter(id2label.values()).items() if times > 1]:
+                raise ValueError(f"id2label holds {doubled[0]!r} more than once; an answer names each label once")
             return {int(index): label for index, label in id2label.items()}
     got = f"{len(id2label):,} of them" if isinstance(id2label, (dict, list)) else type(id2label).__name__
     raise ValueError(
@@ -155,6 +158,8 @@ class MusicConfig(PreTrainedConfig):
         """Runs on construction and on saving: numbers that no recording could be heard with are refused."""
         if not self.temperature > 0 or not math.isfinite(self.temperature):
             raise ValueError(f"temperature is {self.temperature}; it must be finite and above 0 (1.0 changes nothing)")
+        if self.abstain_below < 0 or self.abstain_below > 1:  # NaN is `validate_numbers`' matter
+            raise ValueError(f"abstain_below is {self.abstain_below}; it is a probability: allowed are 0 to 1")
         if not 4000 <= self.sampling_rate <= 768_000:
             raise ValueError(f"sampling_rate is {self.sampling_rate} Hz; allowed are 4,000 to 768,000 Hz")
         if not 0 < self.min_seconds <= self.window_seconds <= LONGEST_WINDOW_SECONDS:

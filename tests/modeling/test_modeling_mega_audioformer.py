@@ -333,6 +333,14 @@ def test_half_precision_answers_nearly_the_same():
         ({"codec_config": {"sampling_rate": 48_000}}, "sampling_rate is 24000, the codec's 48000 Hz"),
         ({"level_db": 3.0}, "level_db is 3.0; it must be from -60 to 0, in dB of full scale, or None"),
         ({"problem_type": "regression"}, "problem_type is 'regression'; allowed are single_label"),
+        ({"frames_per_patch": 0}, "frames_per_patch is 0; it must be 1 or more"),
+        ({"code_embedding_size": 0}, "code_embedding_size is 0; it must be 1 or more"),
+        ({"rope_theta": 0.0}, "rope_theta is 0.0; it must be above 0"),
+        ({"rms_norm_eps": -1e-6}, "rms_norm_eps is -1e-06; it must be above 0"),
+        ({"initializer_range": -0.02}, "initializer_range is -0.02; it must be 0 or above"),
+        ({"id2label": {}}, "id2label names no label; give one or more"),
+        ({"num_labels": 0}, "id2label names no label; give one or more"),
+        ({"id2label": {0: "rock", 1: "pop", 2: "rock"}}, "id2label holds 'rock' more than once"),
     ],
 )
 def test_configs_that_mean_nothing_are_refused(options, message):

@@ -99,7 +99,10 @@ EVERYWHERE = {
         r"not above 3,600|1024 mel frames|below window_seconds",
     ),
     "a window below nothing": ({"window_seconds": -5.0}, r"window_seconds -5.0; both must be above 0"),
-    "no number for doubt": ({"abstain_below": NAN}, r"abstain_below holds nan; it must hold finite numbers"),
+    "doubt of everything": ({"abstain_below": 1.5}, r"abstain_below is 1\.5; (it|key)"),
+    "doubt below nothing": ({"abstain_below": -0.1}, r"abstain_below is -0\.1; (it|key)"),
+    "a class twice": ({"id2label": {"0": "a", "1": "a"}}, r"id2label holds 'a' more than once; an answer names each"),
+    "no number for doubt": ({"abstain_below": NAN}, r"abstain_below (holds nan; it must hold finite|is nan; key)"),
     "a rate of 1 Hz": (
         {"sampling_rate": 1},
         r"is 1 Hz; allowed are 4,000 to 768,000 Hz|mel_max_hz",
@@ -192,6 +195,6 @@ def test_what_is_ours_is_let_through():
     assert BeatMeterConfig.from_dict(config.to_dict()).to_dict() == config.to_dict()
     assert BeatMeterConfig.from_dict(config.to_dict(), attn_implementation="eager")._attn_implementation == "eager"
     assert MusicConfig(id2label={"1": "b", "0": "a"}).labels == ["a", "b"]
-    assert checked_labels({str(index): "x" for index in range(12)})[11] == "x"
+    assert checked_labels({str(index): f"x{index}" for index in range(12)})[11] == "x11"
     with pytest.raises(ValueError, match=rf"{MOST_LABELS:,} at most"):
         checked_labels({str(index): "x" for index in range(MOST_LABELS + 1)})
