@@ -29,6 +29,7 @@ from linernotes.training.rows import find_model
 
 FORM = 1  # of what is kept: counted up where the same row would become other codes
 COLUMNS = {"codes": List(Value("uint16")), "copy": Value("int32")}
+LOWEST_HZ = 60.0  # what lies below goes where what lies above `highest_hz` does
 SILENCE = 1e-4  # root mean square below which a recording's level is left as it is
 
 
@@ -58,6 +59,15 @@ class Preparation:
     effects: float = 0.5
     semitones: float = 2.0
 
+    def __post_init__(self):
+        if not self.seconds > 0:
+            raise ValueError(f"seconds is {self.seconds}; it must be above 0")
+        levels = [level for level in self.level_db or () if isinstance(level, (int, float))]
+        if self.level_db is not None and not (len(self.level_db) == len(levels) == 2 and levels[0] <= levels[1]):
+            raise ValueError(f"level_db is {list(self.level_db)}; give two levels, the lower one first, or null")
+        if self.highest_hz is not None and not self.highest_hz > LOWEST_HZ:
+            raise ValueError(f"highest_hz is {self.highest_hz}; it must be above {LOWEST_HZ:g} Hz, or null")
+
     def sound(self, row: dict[str, Any], sampling_rate: int) -> np.ndarray:
         """(samples,) float32; `copy` 0 of a row is plain, the others are varied, each in its own way."""
         rng = np.random.default_rng(list(sha256(f"{row['clip']}\n{row['copy']}".encode()).digest()[:16]))
@@ -83,7 +93,7 @@ class Preparation:
             chain = draw_chain(rng, self.effects).effects
             effects += [*chain, Gain(rng.uniform(-self.gain_db, self.gain_db)), noise]
         if self.highest_hz is not None:
-            effects.append(BandLimit(low_hz=60.0, high_hz=self.highest_hz))
+            effects.append(BandLimit(low_hz=LOWEST_HZ, high_hz=self.highest_hz))
         if self.recode:
             effects.append(Codec(str(rng.choice(["mp3", "vorbis", "opus"])), round(0.05 * rng.integers(4, 15), 2)))
         return effects

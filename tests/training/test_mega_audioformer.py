@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import small_experiments
 import torch
+from datasets import Dataset
 from killing import train_and_kill
 from pocket_codec import tiny_codec
 from safetensors.torch import load_file
@@ -19,6 +20,7 @@ from linernotes.training.recipes import mega_audioformer, mega_audioformer_pretr
 from linernotes.training.train import fit, train
 
 pytestmark = pytest.mark.usefixtures("own_cache")
+ROWS = Dataset.from_dict({"label": ["noise", "tone"]})
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +90,10 @@ def test_the_same_tokens_are_asked_for_in_every_validation(configs, data_dir):
 
 def test_fine_tuning_begins_with_what_pre_training_learned(configs, data_dir, pretrained):
     overrides = [f"training.pretrained={pretrained}"]
-    model = mega_audioformer.create_model(load_experiment(configs["fine_tuning"], overrides), None)
+    model = mega_audioformer.create_model(load_experiment(configs["fine_tuning"], overrides), ROWS)
     learned = MegaAudioFormerForMaskedLM.from_pretrained(pretrained).model.state_dict()
     assert all(torch.equal(part, learned[name]) for name, part in model.model.state_dict().items())
-    scratch = mega_audioformer.create_model(load_experiment(configs["fine_tuning"]), None).model.state_dict()
+    scratch = mega_audioformer.create_model(load_experiment(configs["fine_tuning"]), ROWS).model.state_dict()
     assert not torch.equal(scratch["pack.weight"], learned["pack.weight"])
 
 
@@ -128,16 +130,16 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(stage, configs, data_di
 def test_another_form_or_codec_is_refused(configs, pretrained, tmp_path):
     wider = [f"training.pretrained={pretrained}", "model.hidden_size=48"]
     with pytest.raises(ValueError, match="was pre-trained in another form"):
-        mega_audioformer.create_model(load_experiment(configs["fine_tuning"], wider), None)
+        mega_audioformer.create_model(load_experiment(configs["fine_tuning"], wider), ROWS)
     other = tiny_codec()
     other.quantizer.layers[0].codebook.embed += 1.0
     other.save_pretrained(tmp_path / "other")
     changed = [f"training.pretrained={pretrained}", f"data.codec={tmp_path / 'other'}"]
     with pytest.raises(ValueError, match="was pre-trained on another codec"):
-        mega_audioformer.create_model(load_experiment(configs["fine_tuning"], changed), None)
+        mega_audioformer.create_model(load_experiment(configs["fine_tuning"], changed), ROWS)
     missing = load_experiment(configs["fine_tuning"], ["training.pretrained=no such model"])
     with pytest.raises(FileNotFoundError, match=r"train configs/mega_audioformer_pretraining/pocket\.yaml first"):
-        mega_audioformer.create_model(missing, None)
+        mega_audioformer.create_model(missing, ROWS)
 
 
 def test_a_share_of_the_labels_is_learned_from(configs, data_dir):
@@ -145,6 +147,14 @@ def test_a_share_of_the_labels_is_learned_from(configs, data_dir):
     data = mega_audioformer.load_data(experiment, [data_dir])
     assert sorted(data.train["label"]) == ["noise"] * 2 + ["tone"] * 2
     assert len(data.test) == 8
+
+
+def test_a_label_that_no_row_teaches_is_refused_unless_it_is_named(configs, data_dir, tmp_path):
+    labels = ["model.labels=[noise, bells, tone]", "data.copies=0", "training.max_steps=1"]
+    with pytest.raises(ConfigError, match=r"no training row is labelled 'bells'; .*\(noise, tone\): take it out, give"):
+        train(configs["fine_tuning"], [data_dir], labels, tmp_path / "refused")
+    folder = train(configs["fine_tuning"], [data_dir], [*labels, "data.untaught=[bells]"], tmp_path / "named")
+    assert linernotes.load(folder).config.labels == ["noise", "bells", "tone"]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +165,18 @@ def test_a_share_of_the_labels_is_learned_from(configs, data_dir):
         ("fine_tuning", "data.label_share=0", "label_share is 0.0, mask_share 0.2; they are shares of 1"),
         ("fine_tuning", "model.labels=[tone]", "give a list of two or more"),
         ("fine_tuning", "training.folds=3", "training.folds must be 0"),
+        ("fine_tuning", "model.labels=[tone, tone]", "id2label holds 'tone' more than once"),
+        ("fine_tuning", "data.untaught=[bells]", "data.untaught names 'bells', which is none of model.labels: noise"),
+        ("fine_tuning", "data.highest_hz=0", "highest_hz is 0.0; it must be above 60 Hz, or null"),
+        ("fine_tuning", "data.seconds=0", "seconds is 0.0; it must be above 0"),
+        ("fine_tuning", "data.level_db=[-14, -30]", r"level_db is \[-14, -30\]; give two levels, the lower one first"),
+        ("fine_tuning", "data.level_db=[-30, loud]", r"level_db is \[-30, 'loud'\]; give two levels"),
+        ("fine_tuning", "data.level_db=[-14]", r"level_db is \[-14\]; give two levels"),
+        ("fine_tuning", "data.processes=0", "data.processes is 0; it must be 1 or more"),
+        ("pretraining", "data.seconds=0", "seconds is 0.0; it must be above 0"),
+        ("pretraining", "data.level_db=[-14, -30]", r"level_db is \[-14, -30\]; give two levels, the lower one first"),
+        ("pretraining", "data.processes=0", "data.processes is 0; it must be 1 or more"),
+        ("pretraining", "data.crop_seconds=0", "data.crop_seconds is 0.0; it must be above 0"),
         ("pretraining", "data.sets=[]", "data.sets names nothing to learn from"),
         ("pretraining", "data.weights={bells: 2}", "data.weights names 'bells', which is none of data.sets: clips"),
     ],

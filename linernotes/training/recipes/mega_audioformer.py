@@ -57,6 +57,7 @@ class DataOptions:
         mask_share: of a training row's frames that are hidden, in spans (SpecAugment on tokens).
         label_share: of the training rows that are learned from, of each label.
         balanced: whether rows are drawn such that labels are drawn alike.
+        untaught: labels that no training row need have; any other without one is refused.
     """
 
     sets: list = None
@@ -71,6 +72,7 @@ class DataOptions:
     mask_share: float = 0.0
     label_share: float = 1.0
     balanced: bool = True
+    untaught: list | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,11 @@ def check(experiment: Any) -> None:
     if not data.sets:
         raise ValueError("data.sets names nothing to learn from; give a list of sets, such as [{name: gtzan}]")
     parse_sets(data.sets)
+    preparation_of(experiment, learned=True)
+    if data.processes < 1:
+        raise ValueError(f"data.processes is {data.processes}; it must be 1 or more")
+    if unknown := [label for label in data.untaught or () if label not in labels]:
+        raise ValueError(f"data.untaught names {unknown[0]!r}, which is none of model.labels: {', '.join(labels)}")
     if not 0 < data.label_share <= 1 or not 0 <= data.mask_share < 1:
         raise ValueError(f"data.label_share is {data.label_share}, mask_share {data.mask_share}; they are shares of 1")
     if experiment.training.folds:
@@ -224,8 +231,9 @@ def pretrained_folder(experiment: Any) -> str | None:
 def create_model(experiment: Any, rows: Dataset) -> Model:
     """A new classifier on the codec, its encoder random or taken over from a pre-training.
 
-    Raises ValueError where the pre-trained encoder is of another form.
+    Raises ValueError where the pre-trained encoder is of another form, or a label has no row.
     """
+    check_taught(rows, experiment)
     model = Model.from_codec(codec_folder(experiment.data.codec), **fields_of(experiment))
     folder = pretrained_folder(experiment)
     if folder is None:
@@ -241,6 +249,19 @@ def create_model(experiment: Any, rows: Dataset) -> Model:
         raise ValueError(f"{folder} was pre-trained on another codec than {experiment.data.codec}; give that one")
     model.model.load_state_dict(learned)
     return model
+
+
+def check_taught(rows: Dataset, experiment: Any) -> None:
+    """Raises ValueError for a label that nothing would be learned of, unless `data.untaught` says so.
+
+    Not where rows are read: what is measured of a model that was trained so is still told.
+    """
+    known = {*rows["label"], *(experiment.data.untaught or ())}
+    if missing := [label for label in labels_of(experiment) if label not in known]:
+        raise ValueError(
+            f"no training row is labelled {missing[0]!r}; allowed in model.labels are those of the rows "
+            f"({', '.join(sorted(set(rows['label'])))}): take it out, give a set that has it, or name it in data.untaught"
+        )
 
 
 def parameter_groups(model: Model, experiment: Any) -> list[dict[str, Any]] | None:

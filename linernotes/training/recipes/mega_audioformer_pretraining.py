@@ -64,6 +64,10 @@ def check(experiment: Any) -> None:
     Config(**{key: value for key, value in experiment.model.items() if key != "labels"})
     if not data.sets:
         raise ValueError("data.sets names nothing to learn from; give a list of sets, such as [{name: audioset}]")
+    preparation_of(experiment)
+    for name, given in {"processes": data.processes, "crop_seconds": data.crop_seconds}.items():
+        if given <= 0:
+            raise ValueError(f"data.{name} is {given}; it must be {'1 or more' if name == 'processes' else 'above 0'}")
     named = {chosen.name for chosen in parse_sets(data.sets)}
     if unknown := sorted(set(data.weights or {}) - named):
         raise ValueError(f"data.weights names {unknown[0]!r}, which is none of data.sets: {', '.join(sorted(named))}")
@@ -91,13 +95,18 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     return Data(heard["train"], heard["validation"], sources=sources)
 
 
+def preparation_of(experiment: Any) -> Preparation:
+    """What is done to the sound of every row."""
+    level_db = experiment.data.level_db
+    return Preparation(experiment.data.seconds, tuple(level_db) if level_db else None)
+
+
 def with_tokens(rows: Dataset, experiment: Any) -> Dataset:
     options = experiment.data
-    preparation = Preparation(options.seconds, tuple(options.level_db) if options.level_db else None)
     return with_codes(
         rows,
         options.codec,
-        preparation,
+        preparation_of(experiment),
         bandwidth_kbps=options.codec_bandwidth_kbps,
         processes=options.processes,
     )
