@@ -260,7 +260,7 @@ def check_taught(rows: Dataset, experiment: Any) -> None:
     if missing := [label for label in labels_of(experiment) if label not in known]:
         raise ValueError(
             f"no training row is labelled {missing[0]!r}; allowed in model.labels are those of the rows "
-            f"({', '.join(sorted(set(rows['label'])))}): take it out, give a set that has it, or name it in data.untaught"
+            f"({', '.join(sorted(set(rows['label'])))}): take it out, give a set with it, or name it in data.untaught"
         )
 
 
