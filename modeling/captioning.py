@@ -14,6 +14,7 @@ from transformers.utils import ModelOutput, logging
 
 from .audio import describe
 from .candidates import drawing
+from .caption_facts import statements
 from .caption_reasons import reasons
 from .chat import answer_of, conversation, encoded, rendered, with_mark
 from .grounding import Known, agreeing, best, contradictions, known
@@ -64,8 +65,9 @@ class CaptioningModel(MusicModel):
             prompt: what to ask of the sound; `<sound>` in it says where the sound is, by default behind it.
             long: adds `segments`, the sections of the recording, each with its times, facts and caption, and `story`;
                 of one in which nothing is heard there are no facts.
-            grounded: sentences that contradict what the heads are sure of are not said: where a caption does, others
-                are tried; what contradicts even in the best of them is taken out and listed in `withheld`.
+            grounded: sentences that contradict what the heads are sure of are not said: where a caption does, or says
+                nothing, others are tried; what contradicts even in the best of them is taken out and listed in
+                `withheld`. A caption that then states nothing gives way to what is heard.
             max_new_tokens: of a caption; `config.max_new_tokens` by default.
             story_model: what tells the story of a long recording, a causal language model on the Hub or in a folder,
                 or with `story_endpoint`, the address of an OpenAI-compatible service, one of its models. By default it
@@ -277,8 +279,9 @@ class CaptioningModel(MusicModel):
     def _exchanged(
         self, captions: list[str], sure: list[Known], ids: Tensor, tokens: Tensor, max_new_tokens: int
     ) -> list[str]:
-        """Captions, and in the place of each that contradicts what is sure the best among it and its candidates."""
-        wrong = [row for row, caption in enumerate(captions) if contradictions(caption, sure[row])]
+        """Captions, and in the place of each that contradicts what is sure, or states nothing, the best among it and
+        its candidates."""
+        wrong = [row for row, each in enumerate(captions) if contradictions(each, sure[row]) or not statements(each)]
         others = self.config.candidates - 1
         if not wrong or others < 1:
             return captions
@@ -290,13 +293,17 @@ class CaptioningModel(MusicModel):
         return exchanged
 
     def _take_out(self, place: dict[str, Any], sure: Known) -> None:
-        """Leaves of the caption what contradicts nothing that is sure; the rest goes into `withheld`."""
+        """Leaves of the caption what contradicts nothing that is sure; the rest goes into `withheld`.
+
+        Where it then states nothing, what is heard is said in our own words.
+        """
         kept, withheld = agreeing(place["caption"], sure)
-        if not withheld:
-            return
-        if not kept:  # nothing is left: what is sure is said in our own words
-            kept = sentence_of(told({**place, "start_seconds": 0.0, "end_seconds": 0.0}).facts)
-        place |= {"caption": kept, "withheld": withheld}
+        if not statements(kept):
+            said = sentence_of(told({**place, "start_seconds": 0.0, "end_seconds": 0.0}).facts)
+            kept = said if statements(said) else kept or said
+        place["caption"] = kept
+        if withheld:
+            place["withheld"] = withheld
 
     def _sure(self, place: dict[str, Any], about: Section) -> Known:
         """What is sure of a stretch: of a recording that is longer than it, what is heard in the stretch itself."""

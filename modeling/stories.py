@@ -10,10 +10,10 @@ from typing import Any
 from .music_words import INSTRUMENTS, STYLES, squashed
 
 FACTS = ("key", "vocals", "instruments", "genres")
-VOICES = {"instrumental": "no singing", "female": "a female voice", "male": "a male voice"}
+VOICES = {"instrumental": "no singing", "female": "a female voice", "male": "a male voice", "voice": "a voice"}
 SPACED = {squashed(name): name for name in (*INSTRUMENTS, *STYLES)}
 MANY = ("drums", "strings")  # names that are plural
-SURE = 0.5  # a key or a voice that is less likely is not told
+SURE = 0.5  # a key or a voice that is less likely is not told, nor one that is uncertain
 
 
 @dataclass
@@ -35,7 +35,11 @@ def told(segment: dict[str, Any]) -> Told:
             if "labels" in found:
                 facts[name] = tuple(sorted(found["labels"]))
             else:
-                facts[name] = found["label"] if found["confidence"] >= SURE else None
+                sure = found["confidence"] >= SURE and not found.get("uncertain", False)
+                facts[name] = found["label"] if sure else None
+    if "vocals" in facts and "voice" in facts.get("instruments", ()):  # one of the two says it, who knows more
+        facts["instruments"] = tuple(name for name in facts["instruments"] if name != "voice")
+        facts["vocals"] = facts["vocals"] or "voice"
     return Told(segment["start_seconds"], segment["end_seconds"], segment.get("caption") or "", facts)
 
 

@@ -18,6 +18,7 @@ from scipy.special import softmax
 
 from linernotes.corpora.caption_writer import captions_of
 from linernotes.corpora.music_facts import MusicFacts
+from linernotes.modeling.caption_facts import statements
 from linernotes.modeling.grounding import contradictions, known
 from linernotes.modeling.music_tags import ANSWER_KEYS
 from linernotes.report import pictures
@@ -76,8 +77,9 @@ def heard(model: Any, rows: Dataset, numbers: Sequence[int], described: bool) ->
 
 
 def disagrees(answer: dict[str, Any], config: Any) -> bool:
+    """Whether grounding changes a caption: it contradicts what is sure, or states nothing."""
     sure = known(answer, config.confident_above, config.confident_below)
-    return bool(contradictions(answer["caption"], sure))
+    return bool(contradictions(answer["caption"], sure)) or not statements(answer["caption"])
 
 
 def rank(clip: str) -> str:

@@ -189,6 +189,18 @@ def test_what_contradicts_in_every_candidate_is_withheld():
     assert answer["withheld"] == ["female vocals with piano ."]
 
 
+def test_a_caption_that_states_nothing_gives_way_to_one_that_does():
+    model = make()
+    sure_of(model, vocals="instrumental", instrument="piano")
+    says(model, "this is a track .", "a recording .", TRUE, "a track .")
+    assert model.predict(noise(6.0), sampling_rate=RATE)["caption"].startswith("slow jazz with piano")
+    says(model, "this is a track .")
+    answer = model.predict(noise(6.0), sampling_rate=RATE)
+    assert facts_of(answer["caption"]).instruments == {"piano"}, "in our own words, for no candidate says anything"
+    assert "withheld" not in answer
+    assert model.predict(noise(6.0), sampling_rate=RATE, grounded=False)["caption"].startswith("this is a")
+
+
 def test_where_nothing_is_left_the_facts_are_said():
     model = make()
     sure_of(model, vocals="instrumental", key="A minor", instrument="piano", genre="jazz")

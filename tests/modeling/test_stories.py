@@ -45,6 +45,34 @@ def test_what_is_not_sure_is_no_change():
     assert changed({"key": "D major"}, {"key": None}) == ""
 
 
+def test_an_uncertain_key_is_not_told():
+    doubted = segment(0, 10, None, **HEARD)
+    doubted["key"]["uncertain"] = True
+    assert story([doubted]) == "0:00-0:10: Jazz music with piano and no singing."
+
+
+def test_a_voice_is_told_once_by_who_knows_more():
+    heard = HEARD | {"key": "A minor", "instruments": ["piano", "voice"]}
+    assert "with piano and a female voice." in story([segment(0, 10, None, **heard | {"vocals": "female"})])
+    assert "with piano and no singing." in story([segment(0, 10, None, **heard)])
+    unsure = segment(0, 10, None, **heard)
+    unsure["vocals"]["uncertain"] = True
+    assert "with piano and a voice." in story([unsure])
+
+
+def test_silence_is_not_merged_with_music():
+    silent = {"start_seconds": 10.0, "end_seconds": 20.0, "caption": "Silence."}
+    lines = story([segment(0, 10, None, **HEARD), silent, segment(20, 30, None, **HEARD)]).splitlines()
+    assert len(lines) == 3
+    assert lines[1].endswith("Silence.")
+
+
+def test_names_that_are_plural_have_plural_verbs():
+    assert changed({"instruments": ("drums", "piano")}, {"instruments": ("piano",)}) == "drums fall silent"
+    assert changed({"instruments": ()}, {"instruments": ("strings",)}) == "strings enter"
+    assert changed({"instruments": ()}, {"instruments": ("bass",)}) == "bass enters"
+
+
 def test_without_facts_captions_are_told_and_the_same_one_once():
     segments = [segment(0, 10, "One."), segment(10, 20, "One."), segment(20, 30, "Two.")]
     assert story(segments) == "0:00-0:20: One.\n0:20-0:30: Two."
