@@ -52,20 +52,24 @@ SHIFTS_SECONDS, LEVELS_DB = (0.5, 1.0, 2.0), (-20.0, -6.0, 6.0)
 PREDICTING = "from mutated_audio import predicting; listener = predicting()"
 
 
-def published() -> Iterator[tuple[str, Any]]:
-    """Name and model of every folder with weights and an answer."""
-    for folder in sorted(path.parent for path in ROOT.glob("models/*/model.safetensors")):
-        if "auto_map" in json.loads((folder / "config.json").read_text()):
-            yield folder.name, AutoModel.from_pretrained(folder, trust_remote_code=True).eval()
+def published(wanted: list[str] | None) -> Iterator[tuple[str, Any]]:
+    """Name and model of every folder with weights and an answer, or of those that are wanted."""
+    for facts in linernotes.bundled_models():
+        if wanted is None or facts["name"] in wanted:
+            folder = ROOT / "models" / facts["name"]
+            yield facts["name"], AutoModel.from_pretrained(folder, trust_remote_code=True).eval()
 
 
-def of_every_family() -> Iterator[tuple[str, Any]]:
-    families = set()
-    for name, model in published():
-        families.add(model.config.model_type)
-        yield name, model
-    for family in sorted(EVERY_FAMILY.keys() - families):
-        yield f"{family}, untrained", EVERY_FAMILY[family]()
+def of_every_family(wanted: list[str] | None) -> Iterator[tuple[str, Any]]:
+    yield from published(wanted)
+    for family in untrained():
+        if wanted is None or family in wanted:
+            yield f"{family}, untrained", EVERY_FAMILY[family]()
+
+
+def untrained() -> list[str]:
+    """Families that have no published model, of which a small untrained one is heard with."""
+    return sorted(EVERY_FAMILY.keys() - {facts["family"] for facts in linernotes.bundled_models()})
 
 
 def hostile(options: argparse.Namespace) -> dict[str, Any]:
@@ -73,7 +77,7 @@ def hostile(options: argparse.Namespace) -> dict[str, Any]:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         corpus = list(make_corpus(Path(folder), range(options.seeds)))
-        for name, model in of_every_family():
+        for name, model in of_every_family(options.models):
             judgements = [(kind, judged(model, kind, path)) for kind, path in corpus]
             wrong = Counter(kind for kind, each in judgements if each.unexpected or each.crashed or each.confident)
             found[name] = {**counted(each for _, each in judgements), "wrong_kinds": dict(wrong)}
@@ -101,7 +105,7 @@ def damaged(options: argparse.Namespace) -> dict[str, Any]:
 def determinism(options: argparse.Namespace) -> dict[str, Any]:
     """The same recordings again, one window at a time, and on two threads."""
     found, songs = {}, [{"array": clip, "sampling_rate": RATE} for _, clip in recordings(options, most=8)]
-    for name, model in of_every_family():
+    for name, model in of_every_family(options.models):
         torch.set_num_threads(1)
         first = model.predict(songs, timeline=True, batch_size=8)
         others = {
@@ -125,7 +129,7 @@ def shift(options: argparse.Namespace) -> dict[str, Any]:
     """The same recordings with silence before them, without their beginning, and played more quietly or louder."""
     found, clips = {}, [clip for _, clip in recordings(options)]
     torch.set_num_threads(1)
-    for name, model in published():
+    for name, model in published(options.models):
         before = [_asked(model, clip) for clip in clips]
         ways = found[name] = {"silence": {}, "trimmed": {}, "level_db": {}}
         for seconds in SHIFTS_SECONDS:
@@ -189,10 +193,8 @@ def long(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def names_of_every_family() -> Iterator[str]:
-    """The published models, and families that have none, of which a small untrained one is heard with."""
-    models = linernotes.bundled_models()
-    yield from (model["name"] for model in models)
-    yield from sorted(EVERY_FAMILY.keys() - {model["family"] for model in models})
+    yield from (facts["name"] for facts in linernotes.bundled_models())
+    yield from untrained()
 
 
 def batch(options: argparse.Namespace) -> dict[str, Any]:
@@ -202,7 +204,7 @@ def batch(options: argparse.Namespace) -> dict[str, Any]:
         folder, table = Path(place) / "recordings", Path(place) / "notes.jsonl"
         folder.mkdir()
         members = make_batch(folder, options.recordings, options.recordings // 10)
-        for name, model in of_every_family():
+        for name, model in of_every_family(options.models):
             started = time.perf_counter()
             answers = model.predict([member.path for member in members], errors="record")
             found[name] = _tallied(members, answers, time.perf_counter() - started)
@@ -251,7 +253,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--hours", type=float, default=10.0)
-    parser.add_argument("--models", nargs="+", choices=list(names_of_every_family()), help="all by default")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=list(names_of_every_family()),
+        help="all by default; figures of the others stay in the result",
+    )
     parser.add_argument("--recordings", type=int, default=1_000)
     parser.add_argument("--points", type=int, default=20)
     parser.add_argument("--recipes", nargs="+", choices=SMALL, help="all by default")
@@ -264,6 +271,11 @@ def main() -> None:
     machine = {"python": platform.python_version(), "machine": platform.machine(), "torch": torch.__version__}
     figures = {"machine": machine, **WHAT[options.what](options)}
     out = ROOT / "benchmarks" / "results" / f"reliability_{options.what}.json"
+    if options.models and out.is_file():
+        stale = {f"{facts['family']}, untrained" for facts in linernotes.bundled_models()}
+        known = json.loads(out.read_text())["models"]
+        whole = {name: figures for name, figures in known.items() if name not in stale} | figures["models"]
+        figures["models"] = dict(sorted(whole.items()))
     out.write_text(json.dumps(figures, indent=1) + "\n")
     print(out)
 
