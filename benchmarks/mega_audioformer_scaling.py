@@ -276,24 +276,30 @@ def memory_exponents(cells: list[dict]) -> list[dict]:
 
 
 def draw(cells: list[dict], path: Path) -> None:
+    from matplotlib import color_sequences
     from matplotlib.figure import Figure
+
+    from linernotes.report.pictures import save
 
     figure = Figure(figsize=(12, 7), layout="constrained")
     grid = figure.subplots(2, len(TASKS), sharex=True)
+    lines = sorted({(c["side"], c["kbps"]) for c in cells})
+    colours = dict(zip(lines, color_sequences["tab10"], strict=False))  # a network has one in all panels
     for column, task in enumerate(TASKS):
         for row, (key, unit) in enumerate((("run_seconds", 1.0), ("bytes", 2**20))):
             axes = grid[row][column]
             for side, kbps in sorted({(c["side"], c["kbps"]) for c in cells if c["task"] == task}):
                 mine = [c for c in cells if (c["side"], c["task"], c["kbps"]) == (side, task, kbps) and c[key]]
                 name = side if side == "spectrogram" else f"{side}, {kbps:g} kbit/s"
-                (drawn,) = axes.plot([c["seconds"] for c in mine], [c[key] / unit for c in mine], label=name)
+                colour = colours[side, kbps]
+                axes.plot([c["seconds"] for c in mine], [c[key] / unit for c in mine], color=colour, label=name)
                 for cell in mine:  # what was not run is hollow
-                    face = drawn.get_color() if cell["measured"] else "white"
-                    axes.plot(cell["seconds"], cell[key] / unit, "o", color=drawn.get_color(), markerfacecolor=face)
+                    face = colour if cell["measured"] else "white"
+                    axes.plot(cell["seconds"], cell[key] / unit, "o", color=colour, markerfacecolor=face)
             axes.set(xscale="log", yscale="log", title=task if row == 0 else "", xlabel="length in s" if row else "")
             axes.set_ylabel(("time in s", "memory in MiB")[row] if column == 0 else "")
     grid[0][0].legend(fontsize="small")
-    figure.savefig(path, dpi=120)
+    save(figure, path)
 
 
 def for_card(result: dict) -> dict:
