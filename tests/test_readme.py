@@ -158,19 +158,44 @@ def test_the_results_told_of_codes_are_those_of_the_benchmarks():
         part = json.loads((ROOT / "models" / model / "metrics.json").read_text())["results"][evaluation]
         assert f"{part['accuracy']['value']:.3f} of {part['n']}" in text
     lines = json.loads((ROOT / "benchmarks/results/mega_audioformer_table.json").read_text())
-    gains = {
-        task: [
-            line["accuracy_minus_scratch"]
-            for line in lines
-            if (line["task"], line["evaluation"], line["method"]) == (task, "test", "fine-tuned")
-        ]
-        for task in ("genre", "instrument")
-    }
+    tuned = [line for line in lines if (line["evaluation"], line["method"]) == ("test", "fine-tuned")]
+
+    def gained(task: str, kbps: float) -> list[dict[str, float]]:
+        found = [line for line in tuned if (line["task"], line["kbit_per_second"]) == (task, kbps)]
+        return [line["accuracy_minus_scratch"] for line in found]
+
+    gains = {task: gained(task, 1.5) for task in ("genre", "instrument")}
     spans = [
         f"{min(g['value'] for g in found):.2f} to {max(g['value'] for g in found):.2f}" for found in gains.values()
     ]
     assert f"by {spans[0]} for genre and {spans[1]} for instruments" in text
     assert all(gain["low"] > 0 for found in gains.values() for gain in found)
+    lost = gained("genre", 12.0)
+    assert f"{-max(g['value'] for g in lost):.2f} to {-min(g['value'] for g in lost):.2f} below scratch" in text
+    assert all(gain["high"] < 0 for gain in lost)
+    assert all(gain["low"] < 0 < gain["high"] for gain in gained("instrument", 12.0))
+
+
+def test_the_cost_of_length_is_that_of_the_benchmark():
+    text = (ROOT / "docs/mega_audioformer.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/mega_audioformer_scaling_pocket.json").read_text())
+    times = {
+        each["task"]: each["times_as_fast"]
+        for each in result["speed"]
+        if (each["against"], each["kbps"], each["seconds"]) == ("flat", 12.0, 30.0) and each["measured"]
+    }
+    assert min(times.values()) >= 20, "what was aimed at"
+    assert f"takes {times['forward']:.0f} times as long, its fine-tuning step {times['fine-tuning step']:.0f}" in text
+    powers = {(e["side"], e["task"], e["kbps"]): e["exponent"] for e in result["memory_exponents"]}
+    ours = [powers["ours", "forward", kbps] for kbps in (1.5, 12.0)]
+    assert f"{ours[0]:.2f} and {ours[1]:.2f} of the length" in text
+    assert max(ours) < 1.1, "linear"
+    for cell in result["cells"]:
+        if (cell["side"], cell["task"]) == ("ours", "forward") and cell["seconds"] != 15:
+            start = (
+                f"| {cell['kbps']:g} | {cell['seconds']:g} | {cell['run_seconds']:.3g} | {cell['bytes'] / 2**20:,.0f} |"
+            )
+            assert start in text
 
 
 HEADS = {  # rows of the README's table of SonicVerse: evaluation, head, figure
