@@ -184,6 +184,9 @@ class CaptioningModel(MusicModel):
                 found = {"labels": sorted(there, key=shares.get, reverse=True)}
             doubts.append(unsure)
             answer[ANSWER_KEYS[name]] = found | {"probabilities": shares}
+        heard = answer.get("instruments", {"labels": []})["labels"]
+        if "voice" in heard and answer.get("vocals", {}).get("label") == "instrumental":
+            answer["vocals"]["uncertain"] = True  # the two heads do not agree
         return answer | {"uncertain": bool(doubts) and all(doubts)}
 
     def of_silence(self, answer: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,8 @@ def contradicts(statement: Statement, sure: Known) -> bool:
     """Whether a statement is false of what is sure."""
     heard = sure.heard.get(statement.kind, {})
     meant = claimed(statement, list(heard))
+    if statement.value == "instrumental" and sure.heard.get("instrument", {}).get("voice", 0.0) >= sure.above:
+        return True  # whatever the head of vocals says
     if statement.kind in EXCLUSIVE:
         ruled_out = any(share >= sure.above for name, share in heard.items() if name not in meant)
         return ruled_out or (bool(meant) and sum(heard[name] for name in meant) <= sure.below)

@@ -11,7 +11,7 @@ not what an encoder hears: its window is scaled as a whole, so that it hears a c
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ SLOT_SECONDS = 0.5  # places of changes are told to within this
 CONTRAST_SECONDS = 4.0  # what is compared on either side of a change
 CONTRAST = 0.6  # from 0, the same, to 1; equal noise on both sides gives 2 / (slots on a side + 1), a fifth
 MIN_SECONDS = 6.0  # from one change to the next
+PAUSE_SECONDS = 1.5  # from which on silence, or sound after it, is a section of its own
 QUIET = 0.05  # what is compared stays below this where nothing is heard: a tone of -80 dB of full scale, noise of -70
 
 
@@ -146,7 +147,7 @@ class SectionFinder:
     def _advance(self) -> list[Section]:
         """The next waiting slot goes to the section it belongs to; the section before it, where that is now done."""
         sections, slot = [], self.waiting[0]
-        changes = bool(self.held) and self._changes()
+        changes = bool(self.held) and (self._changes() or self._falls_silent_or_sounds())
         if changes:
             self.changed_seconds = slot.start_seconds
         if changes or (self.held and slot.end_seconds - self.held[0].start_seconds > self.max_seconds + 1e-6):
@@ -165,6 +166,11 @@ class SectionFinder:
         long_enough = self.held[-1].end_seconds - self.changed_seconds >= MIN_SECONDS - 1e-6
         return is_peak and long_enough
 
+    def _falls_silent_or_sounds(self) -> bool:
+        """Whether silence begins or ends before the next waiting slot, for a while."""
+        ahead = [slot.silent for slot in islice(self.waiting, round(PAUSE_SECONDS / SLOT_SECONDS))]
+        return self.held[-1].silent != ahead[0] and len(set(ahead)) == 1
+
     def _contrast(self, offset: int) -> float:
         """The contrast before the waiting slot of that number."""
         features = [*self.passed, *(slot.feature for slot in self.waiting)]
@@ -178,5 +184,7 @@ class SectionFinder:
         if not self.held:
             return []
         section = mean_of(self.held, [slot.end_seconds - slot.start_seconds for slot in self.held])
+        # the spectra of its first and last slot reach into what lies beside it
+        section.silent = all(slot.silent for slot in self.held[1:-1] or self.held)
         self.held = []
         return [section]

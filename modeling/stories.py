@@ -72,7 +72,8 @@ def story(segments: list[dict[str, Any]]) -> str:
     """
     parts, lines = merged([told(segment) for segment in segments]), []
     for number, part in enumerate(parts):
-        changes = opening(part.facts) if not number else changed(parts[number - 1].facts, part.facts)
+        before = parts[number - 1].facts if number else {}
+        changes = changed(before, part.facts) if before and part.facts else opening(part.facts)
         times = f"{clock(part.start_seconds)}-{clock(part.end_seconds)}"
         words = [f"{changes[0].upper()}{changes[1:]}." if changes else "", part.caption]
         lines.append(f"{times}: {' '.join(filter(None, words)) or 'Nothing is sure here.'}")

@@ -9,8 +9,10 @@ import json
 import os
 import re
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -53,7 +55,7 @@ def teller(model: str, endpoint: str | None = None, device: str | torch.device =
     """
     if endpoint is None:
         return local_teller(model, device)
-    if not re.match(r"https?://[^/]", endpoint):
+    if not is_address(endpoint):
         raise ValueError(f"story_endpoint is {endpoint!r}; it must be the address of a service over http(s)")
     return lambda segments: asked(endpoint, model, messages_of(segments))
 
@@ -93,6 +95,21 @@ def local_teller(name: str, device: str | torch.device) -> Teller:
     return tell
 
 
+def is_address(endpoint: str) -> bool:
+    """Whether it is the address of a service over http(s), its port a number if it has one."""
+    try:
+        return re.match(r"https?://[^/\s]\S*$", endpoint) is not None and urlsplit(endpoint).port != 0
+    except ValueError:  # of a port
+        return False
+
+
+class StayingHandler(HTTPRedirectHandler):
+    """Follows no service elsewhere: the text and the key are for the one that was named."""
+
+    def redirect_request(self, *redirect: Any) -> None:
+        return None
+
+
 def asked(endpoint: str, model: str, messages: list[dict[str, str]]) -> str:
     """One call of an OpenAI-compatible service. Raises OSError where it fails, ValueError where it answers no chat."""
     body = {"model": model, "messages": messages, "temperature": 0, "max_tokens": MAX_TOKENS}
@@ -100,8 +117,11 @@ def asked(endpoint: str, model: str, messages: list[dict[str, str]]) -> str:
     if os.environ.get(KEY):
         headers["Authorization"] = f"Bearer {os.environ[KEY]}"
     request = Request(f"{endpoint.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers)
-    with urlopen(request, timeout=TIMEOUT_SECONDS) as response:
-        text = response.read(LONGEST_ANSWER)
+    try:
+        with build_opener(StayingHandler).open(request, timeout=TIMEOUT_SECONDS) as response:
+            text = response.read(LONGEST_ANSWER)
+    except HTTPException as error:
+        raise OSError(f"{endpoint} does not speak HTTP to the end: {type(error).__name__} {error}") from error
     try:
         return answered(json.loads(text)["choices"][0]["message"]["content"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:

@@ -205,6 +205,7 @@ HEADS = {  # rows of the README's table of SonicVerse: evaluation, head, figure
     "styles, rendered: mean average precision": ("test", "genres", "map"),
     "whether anybody sings, real voices: accuracy": ("voices", "singing", "accuracy"),
     "who sings, real voices: accuracy": ("voices", "vocals", "accuracy"),
+    "whether anybody sings, real songs: accuracy": ("real", "singing", "accuracy"),
     "key, real songs: weighted score": ("real", "key", "weighted_score"),
 }
 

@@ -53,6 +53,15 @@ def test_thresholds_and_temperatures_are_each_task_s_own():
     assert list(answer["key"]["probabilities"].values()) == pytest.approx(shares.tolist(), abs=1e-5)
 
 
+def test_where_vocals_and_instruments_disagree_about_a_voice_it_is_uncertain():
+    model = make(tasks=TASKS | {"instrument_detection": {"classes": ["piano", "voice", "drums", "violin"]}})
+    sure_of(model, vocals="instrumental", instrument="guitar")  # the second of them
+    answer = model.predict(noise(6.0), sampling_rate=RATE)
+    assert (answer["vocals"]["label"], answer["vocals"]["uncertain"]) == ("instrumental", True)
+    sure_of(model, instrument="piano")
+    assert not model.predict(noise(6.0), sampling_rate=RATE)["vocals"]["uncertain"]
+
+
 def test_where_nothing_is_sure_the_answer_is_uncertain():
     tasks = {name: task | {"thresholds": [1.1] * len(task["classes"])} for name, task in TASKS.items()}
     for name in ("key_detection", "vocals_detection"):

@@ -39,6 +39,13 @@ def test_statements_contradict_what_is_sure_and_nothing_else(caption, wrong):
     assert [statement.value for statement in contradictions(caption, SURE)] == wrong
 
 
+def test_a_voice_among_the_instruments_is_not_denied_either():
+    unsure = {"instrumental": 0.6, "female": 0.4}
+    heard = Known({"vocals": unsure, "instrument": {"voice": 0.9}})
+    assert [each.value for each in contradictions("There are no vocals.", heard)] == ["instrumental"]
+    assert contradictions("There are no vocals.", Known({"vocals": unsure, "instrument": {"voice": 0.5}})) == []
+
+
 def test_a_mixed_caption_contradicts_by_the_voice_that_is_not_there():
     found = contradictions("A man and a woman sing.", SURE)
     assert [statement.value for statement in found] == ["male"]

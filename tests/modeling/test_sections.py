@@ -31,11 +31,11 @@ def found_in(features: np.ndarray, max_seconds: float = 1000.0) -> list[Section]
 
 
 def levels(*pairs: tuple[float, float], noise: float = 0.2, seed: int = 0) -> np.ndarray:
-    """(seconds, level) of each part, as features of eight numbers with noise."""
+    """(seconds, level) of each part, as features of eight numbers with noise, far from silence."""
     rng = np.random.default_rng(seed)
     parts = [np.full((round(seconds / SLOT_SECONDS), 8), level) for seconds, level in pairs]
     features = np.concatenate(parts)
-    return features + noise * rng.standard_normal(features.shape)
+    return 10.0 + features + noise * rng.standard_normal(features.shape)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -154,3 +154,16 @@ def test_an_excerpt_is_the_middle_of_a_long_recording(duration, span):
 def test_what_overlaps_counts_once_in_a_mean():
     parts, new = windows(25.0)
     assert mean_of(parts, new).content == pytest.approx([(0 * 10 + 10 * 10 + 15 * 5) / 25])
+
+
+@pytest.mark.parametrize("pause", [2.0, 4.0, 6.0, 20.0])
+def test_silence_is_a_section_of_its_own_however_short_and_sound_after_it_another(pause):
+    before, after = levels((15, 0.0)), levels((15, 1.0), seed=1)
+    gap = np.zeros((round(pause / SLOT_SECONDS), 8))
+    gap[-1] = 1.0  # the last spectrum reaches into what follows
+    sections = found_in(np.concatenate([before, gap, after]))
+    spans = [(each.start_seconds, each.end_seconds, each.silent) for each in sections]
+    assert spans[0] == (0.0, 15.0, False)
+    assert [silent for *_, silent in spans] == [False, True, False]
+    assert spans[1][0] == 15.0
+    assert spans[1][1] == pytest.approx(15.0 + pause, abs=SLOT_SECONDS)

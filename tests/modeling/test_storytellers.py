@@ -33,7 +33,7 @@ class Service:
     """A service on this machine that answers every chat by `answer`, with `status`, and remembers what it was sent."""
 
     def __init__(self):
-        self.requests, self.status = [], 200
+        self.requests, self.status, self.headers, self.cut = [], 200, {}, False
         self.answer = json.dumps(
             {"choices": [{"message": {"role": "assistant", "content": " At 1:01.5 drums enter.\n"}}]}
         )
@@ -43,9 +43,17 @@ class Service:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 service.requests.append((self.path, dict(self.headers), body))
+                if service.cut:
+                    self.wfile.write(b"nonsense\r\n\r\n")
+                    return
                 self.send_response(service.status)
+                for name, value in service.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(service.answer.encode())
+
+            def do_GET(self):
+                service.requests.append((self.path, dict(self.headers), None))
 
             def log_message(self, *arguments):
                 pass
@@ -105,6 +113,21 @@ def test_a_key_goes_to_the_service_that_is_named(service, monkeypatch):
     assert service.requests[0][1]["Authorization"] == "Bearer sk-1"
 
 
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_neither_key_nor_text_follows_a_service_elsewhere(service, monkeypatch, status):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    service.status, service.headers = status, {"Location": f"{service.address}/elsewhere"}
+    with pytest.raises(OSError, match=str(status)):
+        teller("gpt-x", service.address)(SEGMENTS)
+    assert [path for path, *_ in service.requests] == ["/v1/chat/completions"]
+
+
+def test_a_service_that_speaks_no_http_is_an_error_as_any_other(service):
+    service.cut = True
+    with pytest.raises(OSError, match="does not speak HTTP to the end: BadStatusLine"):
+        teller("gpt-x", service.address)(SEGMENTS)
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "error", "message"),
     [
@@ -121,7 +144,9 @@ def test_a_service_that_does_not_answer_is_an_error(service, status, answer, err
         teller("gpt-x", service.address)(SEGMENTS)
 
 
-@pytest.mark.parametrize("endpoint", ["file:///etc/passwd", "localhost:8000", "http://"])
+@pytest.mark.parametrize(
+    "endpoint", ["file:///etc/passwd", "localhost:8000", "http://", "http://exa mple/v1", "http://localhost:abc/v1"]
+)
 def test_what_is_no_service_is_refused(endpoint):
     with pytest.raises(ValueError, match=r"story_endpoint is .*; it must be the address of a service over http"):
         teller("gpt-x", endpoint)
