@@ -15,26 +15,25 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import torch
+from beatmeter_chunks import SHAPES
+from beatmeter_chunks import make as make_model
 
-from linernotes.modeling.configuration_beatmeter import BeatMeterConfig
-from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification
 from linernotes.training.lora import add_lora
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "lora_step.json"
-SHAPES = {"pocket": ROOT / "models" / "pocket-mert" / "config.json", "95m": None}  # None: MERT-v1-95M's sizes
 TUNINGS = ("full", "lora", "frozen")
 RATE, SECONDS = 24_000, 5
 
 
-def make(shape: str, tuning: str) -> BeatMeterForMeterClassification:
-    backbone = json.loads(SHAPES[shape].read_text(encoding="utf-8")) if SHAPES[shape] else {}
-    torch.manual_seed(0)
-    model = BeatMeterForMeterClassification(BeatMeterConfig(backbone_config=backbone)).train()
+def make(shape: str, tuning: str) -> torch.nn.Module:
+    with tempfile.TemporaryDirectory() as folder:
+        model = make_model(shape, Path(folder)).train()
     if tuning == "lora":
         add_lora(model)
     elif tuning == "frozen":

@@ -18,6 +18,7 @@ from linernotes.hub_upload.errors import PublishError
 SECONDS = 4.0  # of sound at most; a model with a shorter window is asked about one window
 TIMEOUT_SECONDS = 900
 TOLERANCE = 1e-6
+ALIKE = 1e-5  # of numbers in two answers: sums on other threads, or aligned otherwise, round otherwise
 SCRIPT = Path(__file__).with_name("asking.py")
 HIDDEN_VARIABLES = ("PYTHON", "HF_", "HUGGING", "TRANSFORMERS_", "LINERNOTES_")
 KEPT_VARIABLES = ("HF_ENDPOINT", "HF_HUB_DISABLE_XET")  # which Hub, and how it is spoken to
@@ -102,7 +103,7 @@ def sound_report(target: str, report: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """Where two reports differ: in structure, words, booleans, or numbers by more than 1e-6."""
+    """Where two reports differ: in structure, words, booleans, or numbers by more than 1e-5."""
     if isinstance(one, dict) and isinstance(other, dict):
         found = [f"{path or 'the keys'}: {sorted(set(one) ^ set(other))}"] if set(one) != set(other) else []
         shared = [key for key in one if key in other]
@@ -113,5 +114,5 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
         pairs = enumerate(zip(one, other, strict=True))
         return [line for index, (a, b) in pairs for line in differences(a, b, f"{path}[{index}]")]
     if isinstance(one, float) and isinstance(other, float):
-        return [] if abs(one - other) <= TOLERANCE else [f"{path}: {one} and {other}"]
+        return [] if abs(one - other) <= ALIKE else [f"{path}: {one} and {other}"]
     return [] if one == other else [f"{path}: {one!r} and {other!r}"]

@@ -189,7 +189,7 @@ def test_nothing_of_this_process_reaches_the_clean_one(monkeypatch, tmp_path):
     ("one", "other", "found"),
     [
         ({"a": 1.0}, {"a": 1.0 + 5e-7}, []),
-        ({"a": 1.0}, {"a": 1.0 + 2e-6}, ["a: 1.0 and 1.000002"]),
+        ({"a": 1.0}, {"a": 1.0 + 2e-5}, ["a: 1.0 and 1.00002"]),
         ({"a": [1.0, {"b": "x"}]}, {"a": [1.0, {"b": "y"}]}, ["a[1].b: 'x' and 'y'"]),
         ({"a": 1}, {"b": 1}, ["the keys: ['a', 'b']"]),
         ([1, 2], [1], [": [1, 2] and [1]"]),

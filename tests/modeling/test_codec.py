@@ -6,7 +6,7 @@ import pytest
 import torch
 from pocket_codec import HOP, RATE, RATES, SIZES, noise, prefix_mask, tiny_codec, tiny_config
 
-from linernotes.modeling.codec import at_level
+from linernotes.modeling.codec import at_level, one_thread
 from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerModel as Base
 
 
@@ -24,7 +24,8 @@ def test_codes_are_those_of_transformers_codec(bandwidth, books, normalize, tmp_
         values[row, : len(samples)] = torch.from_numpy(samples)
     codes, valid = model.codec.tokens(values, prefix_mask(*map(len, recordings)))
     for row, samples in enumerate(recordings):
-        expected = codec.encode(torch.from_numpy(samples)[None, None], bandwidth=bandwidth).audio_codes[0, 0]
+        with one_thread():  # as ours: sums that threads share may round to another code
+            expected = codec.encode(torch.from_numpy(samples)[None, None], bandwidth=bandwidth).audio_codes[0, 0]
         assert expected.shape == (books, -(-len(samples) // HOP))
         assert torch.equal(codes[row, :, : expected.shape[1]], expected)
         assert valid[row].sum() == expected.shape[1]
