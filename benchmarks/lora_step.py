@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,15 +19,16 @@ import time
 from pathlib import Path
 
 import torch
-from beatmeter_chunks import SHAPES
+from beatmeter_chunks import RATE, SHAPES
 from beatmeter_chunks import make as make_model
+from mega_audioformer_scaling import peak_bytes
 
 from linernotes.training.lora import add_lora
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "lora_step.json"
 TUNINGS = ("full", "lora", "frozen")
-RATE, SECONDS = 24_000, 5
+SECONDS = 5
 
 
 def make(shape: str, tuning: str) -> torch.nn.Module:
@@ -62,10 +62,6 @@ def measure(shape: str, tuning: str, batch_size: int, runs: int) -> dict[str, fl
         "bytes": peak_bytes() - before,
         "learning": sum(parameter.numel() for parameter in learning),
     }
-
-
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def in_a_process(options: argparse.Namespace, shape: str, tuning: str) -> dict[str, float]:

@@ -40,10 +40,8 @@ LIMIT_SECONDS, LIMIT_BYTES = 180.0, 12 * 2**30
 BRIEF_SECONDS, RUNS = 5.0, 5  # a cell whose first run is shorter is run so often more
 BOOKS = {1.5: 2, 12.0: 16}
 SIDES, TASKS = ("ours", "flat", "spectrogram"), ("forward", "fine-tuning step", "pre-training step")
-SHAPES = {
-    "pocket": (144, 4, 4, 384),
-    "base": (512, 8, 8, 1376),
-}  # width, layers, heads, width of the feed-forward; a frame a position
+# width, layers, heads, width of the feed-forward; a frame a position
+SHAPES = {"pocket": (144, 4, 4, 384), "base": (512, 8, 8, 1376)}
 PUBLISHED_SHAPE = "pocket"
 SMALL_CODEC = {"num_filters": 2, "hidden_size": 8, "num_lstm_layers": 1}  # it is not run here
 MODULE = "modeling_mega_audioformer.MegaAudioFormer"

@@ -161,7 +161,7 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
 def for_card(lines: list[dict[str, Any]], task: str, seeds: int, overrides: list[str]) -> dict[str, Any]:
     """The lines of a task as a table of its card; validation rows chose the learning rates, and are left out."""
     given = dict(each.split("=", 1) for each in overrides)
-    steps, window = (given.get(f"{name}", "as in its own config") for name in ("training.max_steps", WINDOW))
+    steps, window = (given.get(name, "as in its own config") for name in ("training.max_steps", WINDOW))
     return {
         "title": "From scratch, fine-tuned, with augmentation",
         "about": f"Beside the published model, which learned longer: every cell learned for {steps} steps of windows "

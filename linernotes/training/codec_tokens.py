@@ -24,13 +24,12 @@ from transformers import EncodecConfig, EncodecModel
 from linernotes.corpora.manifest import read_excerpt
 from linernotes.corpora.score.effects import BandLimit, Chain, Codec, Gain, Noise, draw_chain
 from linernotes.modeling.audio import read_audio
-from linernotes.modeling.codec import CodecEncoder
+from linernotes.modeling.codec import SILENCE, CodecEncoder
 from linernotes.training.rows import find_model
 
 FORM = 1  # of what is kept: counted up where the same row would become other codes
 COLUMNS = {"codes": List(Value("uint16")), "copy": Value("int32")}
 LOWEST_HZ = 60.0  # what lies below goes where what lies above `highest_hz` does
-SILENCE = 1e-4  # root mean square below which a recording's level is left as it is
 
 
 @dataclass(frozen=True)
