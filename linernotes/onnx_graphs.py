@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 from transformers.models.encodec.modeling_encodec import EncodecConv1d, EncodecLSTM
 
-from linernotes.modeling.codec import at_level
+from linernotes.modeling.level import at_level
 from linernotes.modeling.music_model import MusicModel
 from linernotes.modeling.musicnn import Front
 

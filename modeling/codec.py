@@ -20,7 +20,6 @@ from transformers.models.encodec.modeling_encodec import EncodecEuclideanCodeboo
 from .audio import AudioError
 
 IGNORED = -100  # a label that the loss does not ask for, as everywhere in transformers
-SILENCE = 1e-4  # root mean square, full scale 1, under which there is nothing to be made louder
 MASK_UNITS = ("token", "frame", "span")
 
 
@@ -89,17 +88,6 @@ class CodecEncoder(EncodecModel):
         cut = (row[None, None, :length] for row, length in zip(input_values.to(self.dtype), lengths, strict=True))
         with one_thread():
             return padded([self.encode(row, return_dict=True).audio_codes[0, 0] for row in cut])
-
-
-def at_level(input_values: Tensor, attention_mask: Tensor | None, level_db: float | None) -> Tensor:
-    """Sound (batch, samples), each recording's root mean square (where its mask is 1) brought to a level in dB of full
-    scale, for codes tell loud from soft; None and silence are left as they are."""
-    if level_db is None:
-        return input_values
-    valid = torch.ones_like(input_values) if attention_mask is None else attention_mask.to(input_values.dtype)
-    power = (input_values * valid).square().sum(1, keepdim=True) / valid.sum(1, keepdim=True).clamp(min=1)
-    gain = 10 ** (level_db / 20) / power.sqrt()
-    return input_values * torch.where(power.sqrt() > SILENCE, gain, torch.ones_like(gain))
 
 
 @contextmanager

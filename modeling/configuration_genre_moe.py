@@ -16,6 +16,7 @@ class GenreMoeConfig(MusicConfig):
         num_features: length of one feature row; for a temporal encoder, features per frame.
         feat_mean, feat_std: z-score statistics of the training rows, one number a feature (0 and 1 until trained).
         log_features: indices of features that are taken as logarithms before the z-score, being skewed.
+        level_db: root mean square (dB of full scale) that sound, or the rows of it, are brought to; None leaves them.
         max_z_score: z-scores are clipped to plus and minus this, so that one strange feature does not decide.
         frontend: "none" takes feature rows; "musicnn" hears log-mel patches and takes statistics of its tags.
         encoder_type: "mlp" for feature rows; "cnn" or "lstm" for frames in time, (batch, frames, num_features).
@@ -34,6 +35,7 @@ class GenreMoeConfig(MusicConfig):
     feat_mean: list | tuple | None = None
     feat_std: list | tuple | None = None
     log_features: list | tuple | None = None
+    level_db: float | None = None
     max_z_score: float | None = None
     frontend: str = "none"
     encoder_type: str = "mlp"

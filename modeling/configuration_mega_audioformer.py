@@ -75,8 +75,6 @@ class MegaAudioFormerConfig(MusicConfig):
         """Runs on construction and on saving."""
         if self.problem_type not in PROBLEMS:
             raise ValueError(f"problem_type is {self.problem_type!r}; allowed are {', '.join(PROBLEMS)}")
-        if self.level_db is not None and not -60 <= self.level_db <= 0:
-            raise ValueError(f"level_db is {self.level_db}; it must be from -60 to 0, in dB of full scale, or None")
         for name in ("frames_per_patch", "code_embedding_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")

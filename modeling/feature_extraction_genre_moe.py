@@ -4,6 +4,7 @@ The 59 statistics are those that `librosa` 0.11 gives with its defaults, so that
 rows computed from audio can train one model.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import ContextDecorator
 from threading import Lock
@@ -18,6 +19,7 @@ from transformers.utils import logging
 from .audio import as_clips, read_audio
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .level import at_level, gain_to_level
 from .spectral import (
     chroma,
     harmonic_share,
@@ -36,7 +38,7 @@ from .spectral import (
 
 logger = logging.get_logger(__name__)
 
-NUM_MFCC = 20
+NUM_MFCC, NUM_MELS = 20, 128
 PITCH_CLASSES = ("c", "c#", "d", "d#", "e", "f", "f#", "g", "g#", "a", "a#", "b")
 SPECTRAL_SHAPE = ("spectral_centroid", "spectral_bandwidth", "spectral_rolloff", "zero_crossing_rate", "rms")
 FEATURE_NAMES = (
@@ -113,6 +115,20 @@ def feature_statistics(samples: Tensor, sampling_rate: int = 22050, n_fft: int =
     return torch.cat((means[:, :NUM_MFCC], deviations[:, :NUM_MFCC], means[:, NUM_MFCC:-1], rhythm), dim=1).float()
 
 
+def statistics_at_level(features: Tensor, level_db: float | None) -> Tensor:
+    """Rows of the 59 features (..., 59) as they would be of the same sound with a mean `rms` of that level.
+
+    A gain adds as many decibels to every mel band, which the first coefficient sums up; no other feature heeds it.
+    """
+    if level_db is None:
+        return features
+    gain = gain_to_level(features[..., FEATURE_NAMES.index("rms")], level_db)
+    moved = features.clone()
+    moved[..., 0] += 20 * gain.log10() * math.sqrt(NUM_MELS)  # the cosines of the transform are of length 1
+    moved[..., FEATURE_NAMES.index("rms")] *= gain
+    return moved
+
+
 def frame_features(samples: Tensor, sampling_rate: int = 22050, n_fft: int = 2048, hop_length: int = 512) -> Tensor:
     """The features of each frame of (batch, samples): (batch, frames, 38) in the order of FRAME_FEATURE_NAMES."""
     return _analyse(samples, sampling_rate, n_fft, hop_length)[2]
@@ -121,7 +137,7 @@ def frame_features(samples: Tensor, sampling_rate: int = 22050, n_fft: int = 204
 def _analyse(samples: Tensor, sampling_rate: int, n_fft: int, hop_length: int) -> tuple[Tensor, Tensor, Tensor]:
     """Power spectrogram (batch, frames, bins), its 128 mel bands in decibels, and the frame features."""
     power = spectrogram(samples, n_fft, hop_length)
-    mel_db = power_to_db(mel_spectrogram(power, sampling_rate))
+    mel_db = power_to_db(mel_spectrogram(power, sampling_rate, NUM_MELS))
     shapes = []
     for block in power.split(1024, dim=1):  # the float64 copies of a long recording's spectrogram would not be small
         magnitude = block.sqrt()
@@ -156,6 +172,8 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
     feature_type "mel_patches": input_values (batch, patches, 187, 96), attention_mask (batch, patches); 3 s every 1 s.
     sampling_rate (Hz), n_fft and hop_length (samples) default to what the features are defined at: 22,050, 2048, 512,
     and for mel_patches 16,000, 512, 256.
+    level_db: root mean square (dB of full scale) that each clip is brought to, but for "statistics", which the model
+    moves to a level itself, as it does rows that were made elsewhere; None leaves it.
     """
 
     model_input_names = ["input_values"]  # noqa: RUF012 (as transformers declares it)
@@ -169,6 +187,7 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
         feature_size: int | None = None,
         patch_frames: int = 187,
         patch_hop_frames: int = 61,
+        level_db: float | None = None,
         padding_value: float = 0.0,
         **kwargs,
     ):
@@ -186,6 +205,7 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
         self.hop_length = defaults["hop_length"] if hop_length is None else hop_length
         self.patch_frames = patch_frames
         self.patch_hop_frames = patch_hop_frames
+        self.level_db = level_db
 
     @_OneThread()
     @torch.inference_mode()
@@ -234,6 +254,7 @@ class GenreMoeFeatureExtractor(SequenceFeatureExtractor):
         settings = (self.sampling_rate, self.n_fft, self.hop_length)
         if self.feature_type == "statistics":
             return feature_statistics(samples, *settings)
+        samples = at_level(samples, None, self.level_db)
         if self.feature_type == "frames":
             return frame_features(samples, *settings)
         return mel_patches(log_mel_musicnn(samples, *settings), self.patch_frames, self.patch_hop_frames)

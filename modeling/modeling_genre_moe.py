@@ -21,8 +21,15 @@ from transformers.utils.generic import can_return_tuple
 from .audio import describe
 from .configuration_genre_moe import GenreMoeConfig
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
-from .feature_extraction_genre_moe import FEATURE_GROUPS, FEATURE_NAMES, FRAME_FEATURE_NAMES, GenreMoeFeatureExtractor
+from .feature_extraction_genre_moe import (
+    FEATURE_GROUPS,
+    FEATURE_NAMES,
+    FRAME_FEATURE_NAMES,
+    GenreMoeFeatureExtractor,
+    statistics_at_level,
+)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .level import at_level  # noqa: F401
 from .mixture import (
     TAGGRAM_STATISTICS,
     ConvEncoder,
@@ -60,12 +67,13 @@ class GenreMoeOutput(ModelOutput):
     hidden_states: tuple[Tensor] | None = None
 
 
-def compress(features: Tensor, log_features: list[int]) -> Tensor:
-    """Features (..., num_features) with the logarithm in place of those named; silence is floored at 1e-6."""
-    if not log_features:
-        return features
-    features = features.clone()
-    features[..., log_features] = features[..., log_features].clamp(min=1e-6).log()
+def before_z_score(features: Tensor, config: GenreMoeConfig) -> Tensor:
+    """Features (..., num_features) at the config's level, with the logarithm in place of those that it names."""
+    features = features.float().clone()
+    if config.frontend == "none" and config.num_features == len(FEATURE_NAMES):
+        features = statistics_at_level(features, config.level_db)
+    if config.log_features:
+        features[..., config.log_features] = features[..., config.log_features].clamp(min=1e-6).log()  # 0 in silence
     return features
 
 
@@ -105,7 +113,8 @@ class GenreMoeForAudioClassification(MusicModel):
             feature_type = "mel_patches"
         else:
             feature_type = "statistics" if self.config.encoder_type == "mlp" else "frames"
-        return GenreMoeFeatureExtractor(feature_type=feature_type, sampling_rate=self.config.sampling_rate)
+        config = self.config
+        return GenreMoeFeatureExtractor(feature_type, sampling_rate=config.sampling_rate, level_db=config.level_db)
 
     # The network
 
@@ -163,7 +172,7 @@ class GenreMoeForAudioClassification(MusicModel):
 
     def normalise(self, features: Tensor) -> Tensor:
         """z-scores; a missing (NaN) feature counts as the mean."""
-        features = compress(features.float(), self.config.log_features)
+        features = before_z_score(features, self.config)
         return self.bounded((features - self.feat_mean.float()) / self.feat_std.float())
 
     def bounded(self, z_scores: Tensor) -> Tensor:

@@ -29,12 +29,13 @@ from transformers.utils.generic import can_return_tuple, merge_with_config_defau
 from transformers.utils.output_capturing import capture_outputs
 
 from .audio import describe
-from .codec import IGNORED, CodecEncoder, Codes, as_sources, at_level, masked, padded
+from .codec import IGNORED, CodecEncoder, Codes, as_sources, masked, padded
 from .codec_transformer import Attention, LocalEncoder, TransformerEncoder, TransformerLayer
 from .configuration_mega_audioformer import MegaAudioFormerConfig
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ecdc import open_ecdc
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .level import at_level
 from .music_config import MusicConfig  # noqa: F401
 from .music_model import Hearing, MusicModel, rounded, unbatch
 from .pretrained import load_tokenizer  # noqa: F401

@@ -84,6 +84,8 @@ def complaint_about(name: str, value: float) -> str | None:
     """What is wrong with a number of a config, None where nothing is."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"{name} holds {value}; it must hold finite numbers"
+    if name == "level_db" and not -60 <= value <= 0:
+        return f"level_db is {value}; it must be from -60 to 0, in dB of full scale, or None"
     if not SIZE.fullmatch(name):
         return None
     least = 1 if AT_LEAST_ONE.fullmatch(name) else 0

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sameness import differences
 from transformers import AutoModel
 
 import linernotes
 from linernotes.corpora.generators import GENRE_GENERATORS, SAMPLING_RATE, blend, generate_clip
 from linernotes.modeling.audio import read_audio
+from linernotes.modeling.feature_extraction_genre_moe import GenreMoeFeatureExtractor
 from linernotes.modeling.musicnn import MSD_TAGS
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +24,7 @@ RECORDING = ROOT / "linernotes" / "assets" / "morning_mood.ogg"
 SEED = 4711  # no seed of the training clips
 PUBLISHED = sorted(path.parent.name for path in ROOT.glob("models/genre-moe*/config.json"))
 FOLDERS = sorted(path.parent for path in ROOT.glob("models/*/config.json"))
+CLASSIFIERS = sorted({facts["name"] for facts in linernotes.bundled_models()} - {"sonicverse-smol"})
 EACH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 ALL_OF_A_CHOICE = ("accuracy", "macro_f1", "roc_auc", "ece")
 # What every evaluation of a family must hold, by head; "" is the whole.
@@ -71,7 +74,8 @@ def test_a_genre_model_stays_within_five_megabytes(name):
 
 def test_musicnn_hears_what_its_authors_weights_hear():
     model = linernotes.load("genre-moe-tags")
-    patches = model.feature_extractor(read_audio(RECORDING, 16000), sampling_rate=16000, return_tensors="pt")
+    as_its_authors = GenreMoeFeatureExtractor("mel_patches")  # at the recording's own level
+    patches = as_its_authors(read_audio(RECORDING, 16000), sampling_rate=16000, return_tensors="pt")
     with torch.inference_mode():
         tags = model.musicnn(patches["input_values"][0]).mean(0)
     assert MSD_TAGS[int(tags.argmax())] == "instrumental"
@@ -116,6 +120,16 @@ def test_mathrock_pocket_is_small_and_reads_no_lyrics():
     told, alone = model.predict(RECORDING, lyrics="never meant"), model.predict(RECORDING)
     assert told.pop("warnings") == ["lyrics were given, but this model reads none: the sound alone is heard"]
     assert told == {key: value for key, value in alone.items() if key != "warnings"}
+
+
+@pytest.mark.parametrize("gain", [1 / 64, 4.0])  # exact in binary: rounding may choose another code
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifier_answers_the_same_however_loud_the_copy_is(name, gain):
+    model, samples = linernotes.load(name), read_audio(RECORDING, 24_000)[: 24_000 * 20]
+    plain, played = (model.predict(each, sampling_rate=24_000) for each in (samples, gain * samples))
+    largest, texts = differences(plain, played)
+    assert largest < 1e-3
+    assert not texts
 
 
 @EACH

@@ -24,7 +24,8 @@ from transformers import EncodecConfig, EncodecModel
 from linernotes.corpora.manifest import read_excerpt
 from linernotes.corpora.score.effects import BandLimit, Chain, Codec, Gain, Noise, draw_chain
 from linernotes.modeling.audio import read_audio
-from linernotes.modeling.codec import SILENCE, CodecEncoder
+from linernotes.modeling.codec import CodecEncoder
+from linernotes.modeling.level import SILENCE
 from linernotes.training.rows import find_model
 
 FORM = 1  # of what is kept: counted up where the same row would become other codes

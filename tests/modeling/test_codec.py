@@ -1,12 +1,10 @@
 """The codec's half that listens: its codes are those of transformers' EnCodec, at every bit rate."""
 
-import math
-
 import pytest
 import torch
 from pocket_codec import HOP, RATE, RATES, SIZES, noise, prefix_mask, tiny_codec, tiny_config
 
-from linernotes.modeling.codec import at_level, one_thread
+from linernotes.modeling.codec import one_thread
 from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerModel as Base
 
 
@@ -68,18 +66,3 @@ def test_a_codec_that_is_not_one_sequence_of_mono_frames_is_refused():
     for options in ({"audio_channels": 2}, {"chunk_length_s": 1.0, "overlap": 0.01}):
         with pytest.raises(ValueError, match=r"a codec of . channels and chunks of .*; allowed is mono without chunks"):
             Base(tiny_config(codec_config={"num_filters": 4, **options}))
-
-
-def test_sound_is_brought_to_a_level_and_padding_is_not_heard_for_it():
-    tone = 0.5 * torch.sin(2 * math.pi * 440 * torch.arange(RATE) / RATE)  # its root mean square is -9.03 dB
-    batch, mask = torch.stack([tone, 0.01 * tone]), torch.ones(2, RATE)
-    mask[1, RATE // 2 :] = 0  # whole periods
-    levelled = at_level(batch, mask, -20.0)
-    assert levelled[0].square().mean().sqrt().log10().item() * 20 == pytest.approx(-20.0, abs=1e-3)
-    assert torch.allclose(levelled[0], levelled[1], atol=1e-4), "forty decibels apart, and half of it behind the end"
-    assert torch.equal(at_level(batch, mask, None), batch)
-
-
-def test_silence_is_not_made_louder():
-    quiet = torch.stack([torch.zeros(RATE), torch.full((RATE,), 5e-5)])
-    assert torch.equal(at_level(quiet, None, -20.0), quiet)

@@ -1,4 +1,5 @@
 import json
+import math
 
 import librosa
 import numpy as np
@@ -16,6 +17,7 @@ from linernotes.modeling.feature_extraction_genre_moe import (
     FRAME_FEATURE_NAMES,
     GenreMoeFeatureExtractor,
     extract_features,
+    statistics_at_level,
 )
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
 from linernotes.modeling.spectral import log_mel_musicnn
@@ -131,7 +133,39 @@ def test_silence_has_features():
     assert np.isfinite(list(features.values())).all()
 
 
+@pytest.mark.parametrize("gain", [0.01, 0.1, 10.0])
+def test_rows_are_moved_to_the_level_that_the_sound_would_have_had(gain):
+    samples = song(seconds=5.0)
+    rms = FEATURE_NAMES.index("rms")
+    row, other = (torch.from_numpy(extract_features(each, SAMPLING_RATE)) for each in (samples, gain * samples))
+    wanted_db = 20 * math.log10(gain * row[rms])
+    assert (other[0] - row[0]).abs() > 50  # what is moved is a great deal
+    torch.testing.assert_close(statistics_at_level(row, wanted_db), other, atol=2e-3, rtol=1e-4)
+    levelled = statistics_at_level(torch.stack((row, other)), -16.0)
+    assert levelled[:, rms].tolist() == pytest.approx([10 ** (-16 / 20)] * 2)
+    torch.testing.assert_close(levelled[0], levelled[1], atol=2e-3, rtol=1e-4)
+
+
+def test_rows_of_silence_and_rows_without_a_level_stay():
+    rows = torch.zeros(2, len(FEATURE_NAMES))
+    rows[1, FEATURE_NAMES.index("rms")] = math.nan
+    torch.testing.assert_close(statistics_at_level(rows, -16.0), rows, equal_nan=True)
+    assert statistics_at_level(rows, None) is rows
+
+
 # The extractor
+
+
+@pytest.mark.parametrize("feature_type", ["frames", "mel_patches"])
+def test_clips_are_heard_at_the_level_that_is_set(feature_type):
+    samples = song(seconds=5.0)
+    plain, levelled = (GenreMoeFeatureExtractor(feature_type, level_db=level) for level in (None, -16.0))
+    rate = plain.sampling_rate
+    soft, loud = (levelled(gain * samples, sampling_rate=rate)["input_values"] for gain in (0.01, 1.0))
+    np.testing.assert_allclose(soft, loud, atol=1e-3, rtol=1e-4)
+    scaled = samples * 10 ** (-16 / 20) / np.sqrt(np.mean(samples**2))
+    expected = plain(scaled.astype(np.float32), sampling_rate=rate)["input_values"]
+    np.testing.assert_allclose(loud, expected, atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("feature_type", TYPES)

@@ -24,7 +24,7 @@ from linernotes.corpora.generated import generated_set
 from linernotes.corpora.generators import SAMPLING_RATE, generate_clip
 from linernotes.modeling.configuration_genre_moe import GenreMoeConfig as Config
 from linernotes.modeling.feature_extraction_genre_moe import FEATURE_GROUPS
-from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, compress
+from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, before_z_score
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification as Model
 from linernotes.modeling.musicnn import MSD_TAGS
 from linernotes.report.pictures import feature_importance, waveforms_and_spectrograms
@@ -170,17 +170,17 @@ def real_rows(options: DataOptions, data_dirs: list[Path]) -> Dataset | None:
 
 def create_model(experiment: Any, rows: Dataset) -> Model:
     """A fresh model whose normalisation is that of the rows it will learn from."""
-    mean, deviation = statistics(rows, labels_of(experiment), experiment.model.get("log_features") or [])
+    mean, deviation = statistics(rows, config_of(experiment))
     model = Model(config_of(experiment, feat_mean=mean.tolist(), feat_std=deviation.tolist()))
     if experiment.data.musicnn:
         model.musicnn.load_state_dict(load_file(experiment.data.musicnn))
     return model
 
 
-def statistics(rows: Dataset, labels: list[str], log_features: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def statistics(rows: Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of every feature: of real rows where they have it, of generated ones where they do not."""
-    features = compress(torch.from_numpy(raw_features(rows)), log_features).numpy()
-    real = np.array([source != GENERATED for source in rows["source"]]) & np.isin(rows["label"], labels)
+    features = before_z_score(torch.from_numpy(raw_features(rows)), config).numpy()
+    real = np.array([source != GENERATED for source in rows["source"]]) & np.isin(rows["label"], config.labels)
     best = np.where(real[:, None] | np.isnan(features[real]).all(0), features, np.nan)
     best[:, np.isnan(best).all(0)] = 0.0  # no row has it: the model will take it for the mean, whatever that is
     mean, deviation = np.nanmean(best, axis=0), np.nanstd(best, axis=0)
