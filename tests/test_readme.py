@@ -260,6 +260,15 @@ def test_the_speeds_told_are_those_of_the_benchmark():
     assert f"take {milliseconds:.0f} ms, {features['speedup']:.1f} times less than librosa" in text
 
 
+def test_the_costs_told_of_a_step_of_training_are_those_of_the_benchmark():
+    cells = json.loads((ROOT / "benchmarks/results/lora_step.json").read_text())["cells"]
+    learning = {"full": "everything", "lora": "adapters and heads", "frozen": "heads"}
+    lines = (ROOT / "docs/performance.md").read_text(encoding="utf-8").splitlines()
+    for cell in cells:
+        spent = f"{cell['step_seconds']:.2f} | {cell['bytes'] / 2**20:.0f}"
+        assert f"| {cell['shape']} | {learning[cell['tuning']]} | {cell['learning']:,} | {spent} |" in lines
+
+
 def test_the_results_told_of_affect_are_those_of_metrics_json():
     test = json.loads((ROOT / "models/mathrock-pocket/metrics.json").read_text())["results"]["test"]
     text = " ".join((ROOT / "docs/mathrock.md").read_text(encoding="utf-8").split())
