@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 INPUTS := pyproject.toml constraints.txt
 # these run by themselves and in minutes; the others need a data set, a soundfont or an hour, and are run by hand
-BENCHMARKS := $(addprefix benchmarks/,cold_start.py features.py onnx_speed.py routing.py)
+BENCHMARKS := $(addprefix benchmarks/,cold_start.py features.py lora_step.py onnx_speed.py routing.py throughput.py)
 export AUDIO
 unexport PYTHONPATH PYTHONHOME
 

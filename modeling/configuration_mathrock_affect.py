@@ -16,7 +16,6 @@ class MathRockAffectConfig(MusicConfig):
     Args:
         *_config, *_name: each tower's config or its fields, and its Hub id or folder name; text_config None: no lyrics.
         wavlm_sampling_rate, do_normalize: in Hz; whether a window is scaled to mean 0 and variance 1 for the WavLM.
-        level_db: root mean square (dB of full scale) that a window is brought to; None leaves it.
         mel_*: of CLAP's log-mel at `sampling_rate`: samples, samples, Hz, Hz.
         original_pooling: as published: a shorter recording is filled up with silence, which counts in the mean.
         temperature, *_temperature: of the emotions and the three other heads; thresholds: per emotion (None: 0.5).
@@ -42,7 +41,6 @@ class MathRockAffectConfig(MusicConfig):
     text_name: str = ""
     wavlm_sampling_rate: int = 16_000
     do_normalize: bool = False
-    level_db: float | None = None
     mel_n_fft: int = 1024
     mel_hop_length: int = 480
     mel_min_hz: int | float = 50

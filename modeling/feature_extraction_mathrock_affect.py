@@ -18,7 +18,6 @@ from transformers.feature_extraction_utils import BatchFeature
 from .audio import as_clips
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
-from .level import at_level
 from .spectral import mel_spectrogram, power_to_db, spectrogram
 
 
@@ -32,7 +31,6 @@ class MathRockAffectFeatureExtractor(SequenceFeatureExtractor):
             of it, and then silence; for the WavLM it stays as it is.
         n_fft, hop_length: of the log-mel, in samples; mel_min_hz, mel_max_hz: its limits.
         do_normalize: whether the waveform for the WavLM is scaled to mean 0 and variance 1.
-        level_db: root mean square (dB of full scale) that a clip is brought to before both; None leaves it.
         pad_to_window: whether that waveform is filled up with silence to a whole window.
     """
 
@@ -49,7 +47,6 @@ class MathRockAffectFeatureExtractor(SequenceFeatureExtractor):
         mel_min_hz: float = 50,
         mel_max_hz: float = 14_000,
         do_normalize: bool = False,
-        level_db: float | None = None,
         pad_to_window: bool = False,
         padding_value: float = 0.0,
         **kwargs,
@@ -62,19 +59,18 @@ class MathRockAffectFeatureExtractor(SequenceFeatureExtractor):
         self.mel_min_hz = mel_min_hz
         self.mel_max_hz = mel_max_hz
         self.do_normalize = do_normalize
-        self.level_db = level_db
         self.pad_to_window = pad_to_window
 
     @classmethod
     def of_config(cls, config: PreTrainedConfig, pad_to_window: bool) -> "MathRockAffectFeatureExtractor":
         """The extractor that makes the inputs of a model with this config."""
-        same = ("sampling_rate", "wavlm_sampling_rate", "window_seconds", "mel_min_hz", "mel_max_hz")
+        same = ("sampling_rate", "wavlm_sampling_rate", "window_seconds", "mel_min_hz", "mel_max_hz", "do_normalize")
         return cls(
             feature_size=config.clap_config.num_mel_bins,
             n_fft=config.mel_n_fft,
             hop_length=config.mel_hop_length,
             pad_to_window=pad_to_window,
-            **{name: getattr(config, name) for name in (*same, "do_normalize", "level_db")},
+            **{name: getattr(config, name) for name in same},
         )
 
     @torch.no_grad()
@@ -96,8 +92,7 @@ class MathRockAffectFeatureExtractor(SequenceFeatureExtractor):
                 f"sampling_rate is {sampling_rate}, but this extractor hears {self.sampling_rate} Hz: resample the "
                 "audio first and state the rate, or let the model's predict do it"
             )
-        clips = [clip[: self.window_samples] for clip in as_clips(raw_audio)]
-        clips = [at_level(clip[None], None, self.level_db)[0].numpy() for clip in clips]
+        clips = [clip.numpy()[: self.window_samples] for clip in as_clips(raw_audio)]
         inputs = self._waveforms(clips)
         inputs["input_features"] = self._log_mel(clips)
         return BatchFeature(inputs, tensor_type=return_tensors)

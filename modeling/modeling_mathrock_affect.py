@@ -27,7 +27,6 @@ from .configuration_mathrock_affect import MathRockAffectConfig
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .feature_extraction_mathrock_affect import MathRockAffectFeatureExtractor
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
-from .level import at_level  # noqa: F401
 from .lyrics import LyricsBranch
 from .music_config import MusicConfig  # noqa: F401
 from .music_model import Hearing, MusicModel, rounded, unbatch

@@ -48,8 +48,6 @@ def evaluate_folder(
     if kind is None:
         raise ConfigError(f"{folder}: the family {experiment.family} answers nothing; probes measure a backbone")
     model = AutoModel.from_pretrained(folder, trust_remote_code=True).eval()
-    if (level_db := getattr(model.config, "level_db", None)) is not None:  # it may have been set after the training
-        experiment.model["level_db"] = level_db
     data = experiment.recipe.load_data(experiment, [Path(place) for place in data_dirs])
     answers = all_answers(model, data, experiment, folder)
     results = {name: kind.figures(answer, model.config) for name, answer in answers.items()}

@@ -248,7 +248,7 @@ picture("emotions.png")
 #
 # What does an answer go by? Take one piece, change one thing and nothing else, and ask again: the tempo, the
 # distortion, the notes a beat, the level. Where a curve moves, the answer goes by that, or by what comes with it; more
-# notes a beat also sound fuller and, to many, faster. The level moves none: every window is brought to one.
+# notes a beat also sound louder, fuller and, to many, faster.
 
 # %%
 SWEEPS = {

@@ -1,1 +1,0 @@
-../../modeling/level.py
