@@ -137,7 +137,10 @@ def parse_experiment(document: Any) -> Experiment:
         raise ConfigError("an experiment is a mapping with the keys family, name, model, data, training")
     _refuse_unknown("the experiment", document, {"family", "name", "model", "data", "training"})
     family = document["family"]
-    recipe = recipe_for(family)
+    try:
+        recipe = recipe_for(family)
+    except (ModuleNotFoundError, ValueError) as error:
+        raise ConfigError(str(error)) from error
     model, data, training = (document.get(block) or {} for block in ("model", "data", "training"))
     _refuse_unknown("model", model, {f.name for f in fields(recipe.Config)} | {"labels"})
     for name, part in recipe.Config.sub_configs.items():

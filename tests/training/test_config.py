@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from linernotes.training import recipes
 from linernotes.training.config import ConfigError, load_experiment, parse_experiment
 
 GENERATED = "family: genre_moe\ndata: {generated_per_genre: 6}\n"
@@ -31,6 +32,15 @@ def test_the_published_recipe_has_the_published_hyper_parameters():
     options = load_experiment(CONFIGS[0].parents[1] / "genre_moe" / "published.yaml").training
     assert (options.learning_rate, options.min_learning_rate, options.weight_decay) == (3e-3, 1e-5, 1e-4)
     assert (options.epochs, options.patience, options.batch_size, options.max_grad_norm) == (120, 20, 64, 1.0)
+
+
+def test_a_recipe_whose_needs_are_not_installed_names_the_extra(monkeypatch, tmp_path):
+    def missing(module):
+        raise ModuleNotFoundError("No module named 'pretty_midi'", name="pretty_midi")
+
+    monkeypatch.setattr(recipes, "import_module", missing)
+    with pytest.raises(ConfigError, match=r'pretty_midi is not installed; .* needs: pip install "linernotes\[train\]"'):
+        load_experiment(write(tmp_path, GENERATED))
 
 
 def write(tmp_path: Path, text: str) -> Path:

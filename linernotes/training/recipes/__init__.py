@@ -37,8 +37,17 @@ from types import ModuleType
 
 
 def recipe_for(family: str) -> ModuleType:
-    """The recipe module of a family. Raises ValueError naming the families there are."""
+    """The recipe module of a family.
+
+    Raises ValueError naming the families there are, ModuleNotFoundError naming the extra that brings what is missing.
+    """
     families = sorted(module.name for module in iter_modules(__path__))
     if family not in families:
         raise ValueError(f"there is no recipe for the family {family!r}; there are {', '.join(families)}")
-    return import_module(f"{__name__}.{family}")
+    try:
+        return import_module(f"{__name__}.{family}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "linernotes":
+            raise
+        told = f'{error.name} is not installed; the recipe of {family} needs: pip install "linernotes[train]"'
+        raise ModuleNotFoundError(told, name=error.name) from error
