@@ -6,7 +6,7 @@ Kereliuk and Sturm decide which clips count, and groups are artists: a single on
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import inf, nan, sqrt
 from pathlib import Path
 
@@ -36,7 +36,7 @@ VARIANCES = {f"mfcc_{k:02d}_std": f"mfcc{k}_var" for k in range(1, 21)}
 PARTS = ("harmony_var", "perceptr_var")
 
 
-def load_statistics(folder: Path | str, genres: Sequence[str] = GTZAN_GENRES) -> Dataset:
+def load_statistics(folder: Path | str) -> Dataset:
     """Rows of the 59 features from `features_30_sec.csv`, with artists and splits from `metadata.csv`.
 
     Columns: features (59,) float32 in the order of FEATURE_NAMES, NaN where the table has none (the 12 chroma means);
@@ -54,10 +54,9 @@ def load_statistics(folder: Path | str, genres: Sequence[str] = GTZAN_GENRES) ->
             raise ValueError(
                 f"clip {clip!r} is {row['label']!r} in features_30_sec.csv, {about['label']!r} in metadata.csv"
             )
-        if about["label"] in _genres(genres):
-            kept["features"].append(_features(row, clip))
-            for name, value in about.items():
-                kept[name].append(value)
+        kept["features"].append(_features(row, clip))
+        for name, value in about.items():
+            kept[name].append(value)
     return _checked_dataset(kept, {"features": List(Value("float32"), length=len(FEATURE_NAMES))})
 
 
@@ -68,7 +67,7 @@ def load_table(folder: Path | str) -> dict[str, list[float]]:
     return {row["clip"]: [_number(row, column, row["clip"]) for column in columns] for row in rows}
 
 
-def load_taggrams(folder: Path | str, genres: Sequence[str] = GTZAN_GENRES) -> Dataset:
+def load_taggrams(folder: Path | str) -> Dataset:
     """Rows of musicnn's tags over time from `musicnn_msd_taggram.npz`, with artists and splits from `metadata.csv`.
 
     Columns: taggram (frames, 50) float32, a row a second, in the order of MSD_TAGS; label, group, split, clip. Errors:
@@ -90,10 +89,9 @@ def load_taggrams(folder: Path | str, genres: Sequence[str] = GTZAN_GENRES) -> D
     kept: dict[str, list] = {name: [] for name in ("taggram", "label", "group", "split", "clip")}
     for clip in dict.fromkeys(names.tolist()):
         about = _known(clips, clip, path.name)
-        if about["label"] in _genres(genres):
-            kept["taggram"].append(tags[names == clip])
-            for name, value in about.items():
-                kept[name].append(value)
+        kept["taggram"].append(tags[names == clip])
+        for name, value in about.items():
+            kept[name].append(value)
     return _checked_dataset(kept, {"taggram": Array2D((None, NUM_TAGS), "float32")})
 
 
@@ -105,59 +103,6 @@ def load_audio_clips(folder: Path | str) -> Dataset:
         label = _genre(row["label"], row["clip"])
         group = group_name(row["group"], row["clip"])
         rows.append(_manifest_row(folder / row["file_name"], label, group, row["split"]) | {"clip": row["clip"]})
-    return make_manifest(rows)
-
-
-def load_music_speech(folder: Path | str) -> Dataset:
-    """The manifest of the GTZAN Music/Speech collection: labels are music or speech.
-
-    `genre_from_name` holds the genre that the file's name tells of (a composer, an artist), or None; nobody listened.
-    """
-    folder = Path(folder)
-    rows = []
-    for row in _read_table(folder / "metadata.csv", ("file_name", "label", "split", "group", "genre_from_name")):
-        if row["label"] not in ("music", "speech"):
-            raise ValueError(f"{row['file_name']}: label {row['label']!r}, expected music or speech")
-        genre = _genre(row["genre_from_name"], row["file_name"]) if row["genre_from_name"] else None
-        about = _manifest_row(folder / row["file_name"], row["label"], row["group"], row["split"])
-        rows.append(about | {"genre_from_name": genre})
-    return make_manifest(rows)
-
-
-def load_gtzan(
-    folder: Path | str,
-    artists: Mapping[str, str] | Path | str,
-    lists: Mapping[str, Path | str] | None = None,
-    genres: Sequence[str] = GTZAN_GENRES,
-) -> Dataset:
-    """The manifest of the collection as it was published: genres/<genre>/<genre>.00000.wav.
-
-    Args:
-        folder: what holds `genres` (on Kaggle `genres_original`), or the genre folders themselves.
-        artists: who plays on each clip, by clip name (blues.00000), or a CSV with the columns clip and artist (or
-            group). The collection does not say; a clip missing here is a group of its own.
-        lists: for each split a file with lines such as blues/blues.00029.wav; by default the fault-filtered
-            train_filtered.txt, valid_filtered.txt and test_filtered.txt in `folder`. Clips in no list are left out.
-
-    Raises ValueError for clips listed but not there; SplitLeakError where an artist is in two splits.
-    """
-    folder = Path(folder)
-    home = next((folder / name for name in ("genres", "genres_original") if (folder / name).is_dir()), folder)
-    if not isinstance(artists, Mapping):
-        table = _read_table(Path(artists), ("clip",))
-        artists = {row["clip"]: row.get("artist") or row.get("group") or "" for row in table}
-    if lists is None:
-        lists = {split: folder / name for split, name in SPLIT_FILES.items()}
-    rows = []
-    for split, path in lists.items():
-        for line in _existing(Path(path)).read_text(encoding="utf-8").split():
-            clip = Path(line).stem
-            if _genre(clip.split(".")[0], line) in _genres(genres):
-                wav = home / clip.split(".")[0] / f"{clip}.wav"
-                about = _manifest_row(wav, wav.parent.name, group_name(artists.get(clip), clip), split)
-                rows.append(about | {"clip": clip})
-    if missing := [row["path"] for row in rows if not Path(row["path"]).is_file()]:
-        raise ValueError(f"{len(missing)} of {len(rows)} listed clips are not there, the first is {missing[0]}")
     return make_manifest(rows)
 
 
@@ -224,17 +169,13 @@ def _genre(label: str, where: str) -> str:
     return label
 
 
-def _genres(genres: Sequence[str]) -> Sequence[str]:
-    return [_genre(genre, "genres") for genre in genres]
-
-
 def _manifest_row(path: Path, label: str, group: str, split: str) -> dict:
     return {"path": str(path), "labels": [label], "group": group, "split": split, "licence": LICENCE}
 
 
 def _checked_dataset(columns: dict[str, list], data: dict) -> Dataset:
     if not columns["clip"]:
-        raise ValueError("none of the clips has one of the genres asked for")
+        raise ValueError("the table has no clips: it needs one at least")
     check_no_leak(columns["group"], columns["split"])
     text = dict.fromkeys(("label", "group", "split", "clip"), Value("string"))
     return Dataset.from_dict(columns, features=Features(data | text))

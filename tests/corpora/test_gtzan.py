@@ -8,11 +8,8 @@ import pytest
 import soundfile
 
 from linernotes.corpora.gtzan import (
-    GTZAN_GENRES,
     LICENCE,
     load_audio_clips,
-    load_gtzan,
-    load_music_speech,
     load_statistics,
     load_taggrams,
 )
@@ -111,13 +108,10 @@ def test_artists_are_groups_and_the_unknown_are_alone(folder):
     assert rows["split"][:] == ["train", "train", "train", "validation", "train"]
 
 
-def test_genres_can_be_chosen(folder):
-    assert load_statistics(folder, ("jazz", "blues"))["label"][:] == ["blues", "blues", "jazz"]
-    assert set(load_taggrams(folder, ("metal",))["clip"][:]) == {"metal.00002"}
-    with pytest.raises(ValueError, match="none of the clips has one of the genres asked for"):
-        load_statistics(folder, ("disco",))
-    with pytest.raises(ValueError, match=f"genres: unknown genre 'polka', expected one of {', '.join(GTZAN_GENRES)}"):
-        load_statistics(folder, ("polka",))
+def test_a_table_without_clips_is_refused(folder):
+    write_table(folder / "features_30_sec.csv", TABLE, [])
+    with pytest.raises(ValueError, match="the table has no clips: it needs one at least"):
+        load_statistics(folder)
 
 
 def test_an_empty_number_is_missing_and_silence_has_no_harmonic_share(folder):
@@ -245,79 +239,3 @@ def test_audio_clips_of_an_unknown_genre_are_refused(tmp_path):
     write_table(tmp_path / "metadata.csv", list(row), [row])
     with pytest.raises(ValueError, match=r"polka\.00001: unknown genre 'polka', expected one of blues, classical"):
         load_audio_clips(tmp_path)
-
-
-def speech_rows(**changes):
-    first = {"file_name": "audio/music_bartok.wav", "label": "music", "split": "train", "group": "music:bartok"}
-    second = {"file_name": "audio/speech_pulp.wav", "label": "speech", "split": "validation", "group": "speech:pulp"}
-    return [first | {"genre_from_name": "classical"} | changes, second | {"genre_from_name": ""}]
-
-
-def test_music_and_speech_are_labels_and_the_genre_is_beside(tmp_path):
-    write_table(tmp_path / "metadata.csv", list(speech_rows()[0]), speech_rows())
-    manifest = load_music_speech(tmp_path)
-    assert manifest["labels"][:] == [["music"], ["speech"]]
-    assert manifest["genre_from_name"][:] == ["classical", None]
-    assert manifest["split"][:] == ["train", "validation"]
-    assert manifest[0]["audio"]["path"] == str(tmp_path / "audio/music_bartok.wav")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"label": "noise"}, r"audio/music_bartok\.wav: label 'noise', expected music or speech"),
-        ({"genre_from_name": "polka"}, r"audio/music_bartok\.wav: unknown genre 'polka'"),
-    ],
-)
-def test_music_and_speech_with_other_labels_are_refused(tmp_path, changes, message):
-    write_table(tmp_path / "metadata.csv", list(speech_rows()[0]), speech_rows(**changes))
-    with pytest.raises(ValueError, match=message):
-        load_music_speech(tmp_path)
-
-
-@pytest.fixture(params=["genres", "genres_original", "."])
-def collection(request, tmp_path):
-    """The published layout with three clips, of which the lists name two."""
-    for clip in ("blues.00000", "blues.00001", "metal.00001"):
-        write_clip(tmp_path / request.param / clip.split(".")[0] / f"{clip}.wav")
-    (tmp_path / "train_filtered.txt").write_text("blues/blues.00000.wav\n")
-    (tmp_path / "valid_filtered.txt").write_text("metal/metal.00001.wav\n")
-    (tmp_path / "test_filtered.txt").write_text("")
-    return tmp_path
-
-
-def test_the_published_collection_is_read_by_its_lists(collection):
-    manifest = load_gtzan(collection, artists={"blues.00000": "John Lee Hooker"})
-    assert manifest["clip"][:] == ["blues.00000", "metal.00001"]
-    assert manifest["labels"][:] == [["blues"], ["metal"]]
-    assert manifest["split"][:] == ["train", "validation"]
-    assert manifest["group"][:] == ["john lee hooker", "unknown metal.00001"]
-    assert with_waveforms(manifest, 22_050)[1]["waveform"].shape == (11_025,)
-
-
-def test_artists_may_come_in_a_table_and_lists_by_name(collection):
-    write_table(collection / "artists.csv", ["clip", "artist"], [{"clip": "blues.00001", "artist": "Robert Johnson"}])
-    (collection / "mine.txt").write_text("blues/blues.00001.wav\n")
-    manifest = load_gtzan(collection, collection / "artists.csv", lists={"test": collection / "mine.txt"})
-    assert manifest["group"][:] == ["robert johnson"]
-    assert manifest["split"][:] == ["test"]
-
-
-def test_one_artist_in_two_lists_is_refused(collection):
-    with pytest.raises(SplitLeakError, match="group 'x' is in train and validation"):
-        load_gtzan(collection, artists={"blues.00000": "X", "metal.00001": "x"})
-
-
-def test_listed_clips_that_are_not_there_are_counted(collection):
-    (collection / "test_filtered.txt").write_text("rock/rock.00001.wav\n")
-    with pytest.raises(ValueError, match=r"1 of 3 listed clips are not there, the first is .*rock\.00001\.wav"):
-        load_gtzan(collection, artists={})
-
-
-def test_lists_of_unknown_genres_and_missing_lists_are_refused(collection):
-    (collection / "test_filtered.txt").write_text("polka/polka.00001.wav\n")
-    with pytest.raises(ValueError, match=r"polka/polka\.00001\.wav: unknown genre 'polka'"):
-        load_gtzan(collection, artists={})
-    (collection / "test_filtered.txt").unlink()
-    with pytest.raises(ValueError, match=r"test_filtered\.txt is not there"):
-        load_gtzan(collection, artists={})
