@@ -1,6 +1,8 @@
 """Figures of a classifier: counted by hand, against scikit-learn, as metrics of `evaluate`, and by their properties."""
 
 import json
+import re
+from pathlib import Path
 
 import evaluate
 import numpy as np
@@ -267,6 +269,14 @@ def test_metrics_of_evaluate_combine_and_take_batches():
     for rows in (slice(0, 4), slice(4, 6)):
         both.add_batch(references=REFERENCES[rows], predictions=PROBABILITIES[rows])
     assert both.compute() == pytest.approx({"accuracy": 4 / 6, "macro_f1": (0.5 + 0.8 + 2 / 3) / 3})
+
+
+def test_the_example_of_the_documentation_runs():
+    text = (Path(__file__).parents[2] / "docs" / "genre-moe.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    found = {}
+    exec(example, found)
+    assert found["figures"] == pytest.approx({"balanced_accuracy": 0.75, "macro_f1": 2 / 3})
 
 
 @pytest.mark.parametrize(
