@@ -119,16 +119,20 @@ def corpus_sources(
 @corpus.command("read")
 def read_corpus(
     name: Annotated[str, typer.Argument(help="A name of `linernotes corpus sources`.")],
-    folder: Annotated[Path, typer.Argument(help="Where its published files lie.")],
+    folder: Annotated[Path, typer.Argument(help="Where its published files lie; with --hub, its recordings.")],
     out: Annotated[Path, typer.Option(help="The manifest to write: .jsonl or .parquet.")],
+    hub: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Read the tables of this Hub data set, as `sources` names it.")
+    ] = None,
 ) -> None:
-    """Write the manifest of a public data set that lies in a folder."""
+    """Write the manifest of a public data set that lies in a folder, or on the Hub."""
     readers = from_extra("train", "corpora.readers", "READERS")
+    from_hub = from_extra("train", "corpora.readers", "from_hub")
     write = from_extra("train", "corpora.manifest", "write_manifest")
-    with refusing(ValueError, FileNotFoundError):
+    with refusing(ValueError, FileNotFoundError, ConnectionError):
         if name not in readers:
             raise ValueError(f"no reader for {name!r}; there are {', '.join(readers)}")
-        rows = readers[name].read(folder)
+        rows = readers[name].read(folder) if hub is None else from_hub(name, folder, repo=hub)
         tell(write(rows, out))
     for reason, count in rows.left_out.items():
         complain(f"left out {count}: {reason}")

@@ -1,5 +1,6 @@
 """`linernotes corpus`: from a recipe to a manifest, what is wrong with one, and where public sets come from."""
 
+import io
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ import pretty_midi
 import pytest
 import soundfile
 import yaml
+from datasets import Dataset
 from typer.testing import CliRunner, Result
 
 from linernotes import cli
 from linernotes.corpora import build as building
 from linernotes.corpora.manifest import read_manifest, write_manifest
 from linernotes.corpora.readers import READERS
+from linernotes.corpora.readers import hub as readers_hub
 
 FONTS = Path(pretty_midi.__file__).parent  # it brings TimGM6mb
 RECIPE = {
@@ -158,6 +161,35 @@ def test_a_public_set_becomes_a_manifest(tmp_path):
     out = run("read", "gtzan-music-speech", tmp_path / "set", "--out", tmp_path / "rows.jsonl")
     assert out.exit_code == 0, out.stderr
     assert {label for row in read_manifest(tmp_path / "rows.jsonl") for label in row["labels"]} == {"music", "speech"}
+
+
+def test_a_set_is_read_from_the_hub(tmp_path, monkeypatch):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.random.default_rng(0).normal(0, 0.1, 4_800), 24_000, format="WAV")
+    asked, columns = [], {"audio": [{"path": "rock.00001.wav", "bytes": buffer.getvalue()}], "genre": ["rock"]}
+
+    def load_dataset(*given, **options):
+        asked.append((given, options))
+        return {"validation": Dataset.from_dict(columns)}
+
+    monkeypatch.setattr(readers_hub, "load_dataset", load_dataset)
+    place = ("read", "gtzan", tmp_path / "set", "--hub", "someone/copy")
+    out = run(*place, "--out", tmp_path / "rows.jsonl")
+    assert out.exit_code == 0, out.stderr
+    assert asked == [(("someone/copy",), {})]
+    (row,) = read_manifest(tmp_path / "rows.jsonl")
+    assert (row["labels"], row["split"]) == (["rock"], "validation")
+    assert Path(row["audio"]["path"]).is_relative_to(tmp_path / "set")
+
+
+def test_without_the_hub_its_message_ends_the_command(tmp_path, monkeypatch):
+    def load_dataset(*given, **options):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(readers_hub, "load_dataset", load_dataset)
+    refused = run("read", "musiccaps", tmp_path, "--hub", "google/MusicCaps", "--out", tmp_path / "rows.jsonl")
+    assert refused.exit_code == 2
+    assert "google/MusicCaps cannot be had from the Hub (no route)" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,9 @@ READERS = {
 def from_hub(name: str, folder: Path | str, **options: Any) -> Rows:
     """Rows of a set by its Hub id. `folder` is where recordings are put or, where the Hub has none, where they lie.
 
-    `options` are the reader's own. Raises ValueError for a set that is unknown or that the Hub has not in a form that
-    can be loaded, ConnectionError where the Hub has no answer, and the reader's errors.
+    `options` are the reader's own, and `repo`: another repository of the same form. Raises ValueError for a set that is
+    unknown or that the Hub has not in a form that can be loaded, ConnectionError where the Hub has no answer, and the
+    reader's errors.
     """
     known = [reader.name for reader in READERS.values() if reader.from_hub]
     if name not in known:

@@ -76,13 +76,14 @@ def read(
     return rows.checked(folder)
 
 
-def from_hub(folder: Path | str, part: str = "balanced", music_only: bool = True) -> Rows:
+def from_hub(folder: Path | str, part: str = "balanced", music_only: bool = True, repo: str | None = None) -> Rows:
     """Rows of `agkphysics/AudioSet`, whose recordings are put into `folder`/sound. With music_only: as `read`, and
     `folder` must hold ontology.json. `part` is balanced (50 GB) or unbalanced (2.4 TB)."""
     folder = Path(folder)
     music = music_classes(required(folder / "ontology.json", NAME)) if music_only else None
     rows = Rows(NAME)
-    for split, records in load_splits(NAME, ("video_id", "audio", "labels", "human_labels"), name=part).items():
+    columns = ("video_id", "audio", "labels", "human_labels")
+    for split, records in load_splits(NAME, columns, repo, name=part).items():
         for position, record in enumerate(records):
             video = video_id(record["video_id"], "video_id", f"{split}, row {position}")
             if music is not None and music.isdisjoint(record["labels"]):

@@ -59,11 +59,13 @@ def read(
     return rows.checked(folder)
 
 
-def from_hub(folder: Path | str, artists: Mapping[str, str] | Path | str | None = None) -> Rows:
+def from_hub(
+    folder: Path | str, artists: Mapping[str, str] | Path | str | None = None, repo: str | None = None
+) -> Rows:
     """The rows of `confit/gtzan-parquet`, whose recordings are put into `folder`. Arguments and errors: as `read`."""
     names = _artists(artists)
     rows = Rows(NAME)
-    for split, records in load_splits(NAME, ("audio", "genre")).items():
+    for split, records in load_splits(NAME, ("audio", "genre"), repo).items():
         for position, record in enumerate(records):
             clip = _clip(record, f"{split}, row {position}")
             path = stored(record["audio"], Path(folder) / record["genre"], clip)

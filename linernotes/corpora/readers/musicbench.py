@@ -48,9 +48,9 @@ def read(folder: Path | str, test_list: str = "A") -> Rows:
     return _rows({split: _lines(path) for split, path in lists.items()}, folder)
 
 
-def from_hub(folder: Path | str, test_list: str = "A") -> Rows:
+def from_hub(folder: Path | str, test_list: str = "A", repo: str | None = None) -> Rows:
     """As `read`, with the lists from `amaai-lab/MusicBench`; the archive must lie unpacked in `folder`."""
-    splits = load_splits(NAME, COLUMNS, data_files=_files(test_list))
+    splits = load_splits(NAME, COLUMNS, repo, data_files=_files(test_list))
     return _rows(
         {split: ((f"{split}, row {i}", r) for i, r in enumerate(part)) for split, part in splits.items()}, folder
     )

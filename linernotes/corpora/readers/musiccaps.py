@@ -53,9 +53,9 @@ def read(folder: Path | str, whole_videos: bool = False) -> Rows:
     return _rows(read_table(table, COLUMNS), folder, whole_videos)
 
 
-def from_hub(folder: Path | str, whole_videos: bool = False) -> Rows:
+def from_hub(folder: Path | str, whole_videos: bool = False, repo: str | None = None) -> Rows:
     """As `read`, with the table from `google/MusicCaps`; the Hub has no recordings, `folder` must."""
-    splits = load_splits(NAME, COLUMNS)
+    splits = load_splits(NAME, COLUMNS, repo)
     records = ((f"{split}, row {i}", record) for split, part in splits.items() for i, record in enumerate(part))
     return _rows(records, folder, whole_videos)
 

@@ -44,9 +44,9 @@ def read(folder: Path | str) -> Rows:
     return _rows(load_splits(NAME, COLUMNS, "parquet", data_files=tables), folder)
 
 
-def from_hub(folder: Path | str) -> Rows:
+def from_hub(folder: Path | str, repo: str | None = None) -> Rows:
     """As `read`, from the Hub; `folder` is for the recordings."""
-    return _rows(load_splits(NAME, COLUMNS), Path(folder))
+    return _rows(load_splits(NAME, COLUMNS, repo), Path(folder))
 
 
 def _rows(splits: dict[str, Dataset], folder: Path) -> Rows:
