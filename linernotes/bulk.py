@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 class _Alone:
     """The state of one process, in accelerate's words: alone, nobody needs accelerate."""
 
-    num_processes, process_index, is_main_process, device = 1, 0, True, None
+    is_main_process, device = True, None
 
     def wait_for_everyone(self) -> None:
         return

@@ -1,9 +1,8 @@
 """LoRA on the backbone inside a model (Hu et al. 2021, arXiv 2106.09685), by peft.
 
 While adapters are in, a model's weights go by other names: what `model.save_pretrained(folder)` writes then loads as
-random weights. `save_adapter` writes what was trained, from which training goes on. `merge_lora` makes the model a
-plain one again, to be saved and published without peft. `merged_state(model)` is what it would then save: given as
-`state_dict` to `save_pretrained` it makes a whole folder of a model whose training goes on.
+random weights. `save_adapter` writes what was trained (a run's `adapter/`), which `load_adapter` puts into a model on the
+same backbone. `merge_lora` makes the model a plain one again, to be saved and published without peft.
 """
 
 import json
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -44,21 +42,6 @@ def merge_lora(model: nn.Module) -> nn.Module:
     """Adds the adapters to the weights they belong to; returns the model, changed in place, a plain one again."""
     model.backbone = _with_adapters(model).merge_and_unload()
     return model
-
-
-def merged_state(model: nn.Module) -> dict[str, Tensor]:
-    """The weights that `merge_lora` would leave, by their plain names; the model stays as it is."""
-    _with_adapters(model)
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
-    deltas = {f"{name}.base_layer.weight": layer.get_delta_weight("default").detach() for name, layer in layers.items()}
-    state = {name: tensor.detach() for name, tensor in model.state_dict().items() if ".lora_" not in name}
-    return {
-        _plain(name): tensor + deltas[name].detach() if name in deltas else tensor for name, tensor in state.items()
-    }
-
-
-def _plain(name: str) -> str:
-    return name.replace("backbone.base_model.model.", "backbone.", 1).replace(".base_layer.", ".", 1)
 
 
 def save_adapter(model: nn.Module, folder: str | Path) -> Path:
