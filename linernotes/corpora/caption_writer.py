@@ -36,10 +36,10 @@ def write_caption(facts: MusicFacts, rng: np.random.Generator, withheld: bool = 
     return " ".join(each.format_map(words) for each in sentences)
 
 
-def captions_of(facts: MusicFacts, clip: str, count: int, withheld: bool = True) -> list[str]:
-    """The same captions for the same clip, whenever they are asked for."""
+def captions_of(facts: MusicFacts, clip: str, count: int) -> list[str]:
+    """Captions in the sentences that are kept for the test: the same for the same clip, whenever they are asked for."""
     rng = np.random.default_rng(list(sha256(clip.encode()).digest()[:16]))
-    return [write_caption(facts, rng, withheld) for _ in range(count)]
+    return [write_caption(facts, rng, withheld=True) for _ in range(count)]
 
 
 def tellable(facts: MusicFacts) -> dict[str, bool]:

@@ -11,6 +11,7 @@ from math import inf
 
 import numpy as np
 
+CABINET_TAPS = 15  # of the low-pass
 TABLE_SAMPLES = 4096  # nearest-sample reading of so long a cycle leaves its error over 60 dB under the fundamental
 
 
@@ -161,12 +162,12 @@ def distort(signal: np.ndarray, drive: float) -> np.ndarray:
     return np.tanh(drive * signal) / np.float32(np.tanh(drive))
 
 
-def low_pass(signal: np.ndarray, cutoff_hz: float, sampling_rate: int, taps: int = 15) -> np.ndarray:
+def low_pass(signal: np.ndarray, cutoff_hz: float, sampling_rate: int) -> np.ndarray:
     """Windowed-sinc low-pass of linear phase (the speaker cabinet behind a distorted guitar)."""
     if cutoff_hz >= 0.5 * sampling_rate:
         return signal
-    time = np.arange(taps // 2 + 1)
-    kernel = np.sinc(2.0 * cutoff_hz / sampling_rate * time) * np.cos(0.5 * np.pi * time / (taps // 2 + 1)) ** 2
+    time = np.arange(CABINET_TAPS // 2 + 1)
+    kernel = np.sinc(2.0 * cutoff_hz / sampling_rate * time) * np.cos(0.5 * np.pi * time / (CABINET_TAPS // 2 + 1)) ** 2
     kernel = (kernel / (kernel[0] + 2.0 * kernel[1:].sum())).astype(np.float32)
     filtered = kernel[0] * signal
     for late, weight in enumerate(kernel[1:], start=1):  # a loop over taps: far faster than np.convolve on long signals

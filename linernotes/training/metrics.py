@@ -245,7 +245,7 @@ def measure(
     return result
 
 
-def paired_difference(references, predictions_a, predictions_b, groups, seed: int = 0) -> dict[str, Any]:
+def paired_difference(references, predictions_a, predictions_b, groups) -> dict[str, Any]:
     """Accuracy of a minus accuracy of b on the same rows: value, low, high, n, n_groups.
 
     All arguments are (n,); predictions are class indices. An interval that leaves out 0 is a difference.
@@ -260,7 +260,7 @@ def paired_difference(references, predictions_a, predictions_b, groups, seed: in
     groups = np.unique(groups, return_inverse=True)[1]
     differences = (predictions_a == references).astype(float) - (predictions_b == references)
     table = np.stack([np.bincount(groups, differences), np.bincount(groups)], axis=1)
-    sums = resample(len(table), seed) @ table
+    sums = resample(len(table), seed=0) @ table
     figure = with_interval(float(differences.mean()), sums[:, 0] / sums[:, 1])
     return figure | {"n": len(references), "n_groups": len(table)}
 

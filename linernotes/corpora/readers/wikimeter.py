@@ -25,26 +25,23 @@ SEGMENT = re.compile(r"_seg\d+$")
 LIST = re.compile(r"data_(train|val|test)_")  # of METER2800
 
 
-def read(folder: Path | str, extra_val_ratio: float = VALIDATION_RATIO, seed: int = SEED, listen: bool = True) -> Rows:
+def read(folder: Path | str, extra_val_ratio: float = VALIDATION_RATIO) -> Rows:
     """Rows of the segments that can be read: labels are the meters, such as ["3", "4"]; groups are songs.
 
     Args and errors: as `extra_entries`. The folder must hold data_wikimeter.tab.
     """
-    return _rows(required(Path(folder) / TABLE, NAME), extra_val_ratio, seed, listen)
+    return _rows(required(Path(folder) / TABLE, NAME), extra_val_ratio)
 
 
-def extra_entries(
-    folder: Path | str, extra_val_ratio: float = VALIDATION_RATIO, seed: int = SEED, listen: bool = True
-) -> Rows:
+def extra_entries(folder: Path | str, extra_val_ratio: float = VALIDATION_RATIO) -> Rows:
     """Rows to be trained on besides another set: those of the one label file in a folder, and never a test split.
 
-    Meters that are no class are dropped, and counted; a row without any other is left out.
+    Meters that are no class are dropped, and counted; a row without any other is left out, and so is one whose recording
+    cannot be decoded to its end.
 
     Args:
         folder: what holds one data_*.tab, .csv or .tsv and, at any depth, the recordings that it names.
         extra_val_ratio: share of the songs of each meter that is for validation.
-        seed: of the deal.
-        listen: decode every recording to its end; else one that is there counts as readable.
 
     Raises FileNotFoundError where there is no label file, several, or no recording is left; ManifestError for a line in
     another form, and for a list of METER2800, whose test split would be trained on.
@@ -57,7 +54,7 @@ def extra_entries(
     if len(tables) != 1:
         names = ", ".join(path.name for path in tables) or "none"
         raise FileNotFoundError(f"{folder} must hold one label file, such as {TABLE}, and it has {names}")
-    return _rows(tables[0], extra_val_ratio, seed, listen)
+    return _rows(tables[0], extra_val_ratio)
 
 
 def stratified_song_split(
@@ -87,20 +84,20 @@ def stratified_song_split(
     return splits
 
 
-def _rows(table: Path, ratio: float, seed: int, listen: bool) -> Rows:
+def _rows(table: Path, ratio: float) -> Rows:
     rows, found, seen = Rows(NAME), find_recordings(table.parent), set()
     for _, label in read_labels(table):
         if label.clip in seen:
             rows.left_out["listed twice"] += 1
             continue
         seen.add(label.clip)
-        path = usable(rows, label, found.get(label.clip, []), listen)
+        path = usable(rows, label, found.get(label.clip, []), listen=True)
         if path is None:
             continue
         for meter in label.meters.keys() - known_meters(label.meters).keys():
             rows.left_out[f"meter {meter} is no class, beside others that are kept"] += 1
         add(rows, path, label, SEGMENT.sub("", label.clip), "train")
-    splits = stratified_song_split(rows, ratio, seed)
+    splits = stratified_song_split(rows, ratio)
     for row in rows:
         row["split"] = splits[row["group"]]
     return rows.checked(table.parent)
