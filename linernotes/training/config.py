@@ -41,6 +41,8 @@ class TrainingOptions:
         logging_steps: steps between two lines of the log; None for one an epoch.
         eval_steps, save_steps: steps between two validations, and two checkpoints; None for one an epoch.
         workers: processes that read rows beside the one that trains.
+        half_precision: whether the published weights are half as large on disk; they load as float32 all the same.
+            Backbones and codecs always are.
         folds: grouped cross-validation folds over the rows that have no test split of their own; 0 for none.
         fold_seeds: repetitions of the cross-validation with other fold boundaries and other initial weights.
     """
@@ -69,6 +71,7 @@ class TrainingOptions:
     patience: int | None = 20
     best_metric: str | None = "accuracy"
     keep_checkpoints: int = 2
+    half_precision: bool = False
     folds: int = 0
     fold_seeds: int = 1
 

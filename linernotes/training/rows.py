@@ -86,8 +86,7 @@ def no_baselines(data: Data, experiment: Any) -> dict[str, Any]:
 
 def save_model(model: Any, folder: Path, experiment: Any) -> None:
     """For recipes whose trained model is what is published, in half precision where the training says so."""
-    half = getattr(experiment.training, "half_precision", False)
-    model.save_pretrained(folder, state_dict=halved(model) if half else None)
+    model.save_pretrained(folder, state_dict=halved(model) if experiment.training.half_precision else None)
 
 
 def halved(model: Any) -> dict[str, Any]:

@@ -88,7 +88,6 @@ class TrainingOptions(shared.TrainingOptions):
             without them they are random until the epochs that follow.
         mask_time_prob: share of the frames that are hidden from a learning backbone, in spans (SpecAugment).
         highest_losses: how many of the rows that are answered worst are listed in RUN/highest_loss.json.
-        half_precision: whether the published weights are half as large on disk; they load as float32 all the same.
     """
 
     epochs: int = 80
@@ -111,7 +110,6 @@ class TrainingOptions(shared.TrainingOptions):
     head_learning_rate: float = 1e-3
     mask_time_prob: float = 0.05
     highest_losses: int = 100
-    half_precision: bool = False
 
 
 def labels_of(experiment: Any) -> list[str]:

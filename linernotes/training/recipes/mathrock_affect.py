@@ -102,7 +102,6 @@ class TrainingOptions(shared.TrainingOptions):
         learning_rate: of projections, fusion and heads; backbone_learning_rate: of the two towers.
         class_weights: whether rare vibes, intensities and tempi weigh more in the loss, by the inverse of their share.
         writing_weight: in the loss, of what is written of a clip (`linernotes.training.written`); 0 for none of it.
-        half_precision: whether the published weights are half as large on disk; they load as float32 all the same.
     """
 
     epochs: int = 20
@@ -117,7 +116,6 @@ class TrainingOptions(shared.TrainingOptions):
     best_metric: str | None = "mean_score"
     class_weights: bool = True
     writing_weight: float = 0.0
-    half_precision: bool = False
 
 
 def fields_of(experiment: Any) -> dict[str, Any]:

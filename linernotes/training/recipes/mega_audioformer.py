@@ -83,12 +83,10 @@ class TrainingOptions(shared.TrainingOptions):
         pretrained: bundled name, folder or Hub id of a pre-trained Mega-AudioFormer, whose global encoder is taken
             over; null starts from random weights.
         encoder_learning_rate: of all but the classifier; None for the same as the classifier's.
-        half_precision: whether the published weights are half as large on disk; they load as float32 all the same.
     """
 
     pretrained: str | None = None
     encoder_learning_rate: float | None = None
-    half_precision: bool = False
 
 
 def labels_of(experiment: Any) -> list[str]:
