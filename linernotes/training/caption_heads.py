@@ -1,6 +1,6 @@
 """The heads of SonicVerse by themselves: how they learn before all else, and what they say of rows.
 
-Without the language model a step costs a hundredth of one with it.
+Without the language model a step costs a sixtieth of one with it.
 """
 
 from typing import Any

@@ -3,7 +3,7 @@
 Source: "SonicVerse: Multi-Task Learning for Music Feature-Informed Captioning" (arXiv 2506.15154): two stages, first
 projectors and heads with the language model frozen, then the heads frozen as well (`requires_grad: false`); the loss
 is that of the words plus a tenth of each head's. Besides, heads may learn alone first (`head_epochs`): without the
-language model a step costs a hundredth. docs/sonicverse_data.md has the data.
+language model a step costs a sixtieth. docs/sonicverse_data.md has the data.
 """
 
 from collections import Counter
@@ -105,7 +105,6 @@ class TrainingOptions(shared.TrainingOptions):
         head_epochs: in which the heads alone learn, before all else, in batches of `head_batch_size`.
         lora_rank: of adapters in the language model, 0 for none. lora_alpha, lora_dropout: theirs.
         unseen_classes: whether a head may have classes without an example, as the published one does.
-        half_precision: whether the published weights are half as large on disk; they load as float32 all the same.
     """
 
     epochs: int = 3
@@ -128,7 +127,6 @@ class TrainingOptions(shared.TrainingOptions):
     lora_alpha: int = 16
     lora_dropout: float = 0.05
     unseen_classes: bool = False
-    half_precision: bool = False
 
 
 def check(experiment: Any) -> None:
