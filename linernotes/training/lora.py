@@ -1,8 +1,8 @@
 """LoRA on the backbone inside a model (Hu et al. 2021, arXiv 2106.09685), by peft.
 
 While adapters are in, a model's weights go by other names: what `model.save_pretrained(folder)` writes then loads as
-random weights. `save_adapter` writes what was trained (a run's `adapter/`), which `load_adapter` puts into a model on the
-same backbone. `merge_lora` makes the model a plain one again, to be saved and published without peft.
+random weights. `save_adapter` writes what was trained (a run's `adapter/`), which `load_adapter` puts into a model on
+the same backbone. `merge_lora` makes the model a plain one again, to be saved and published without peft.
 """
 
 import json

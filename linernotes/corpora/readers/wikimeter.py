@@ -36,8 +36,8 @@ def read(folder: Path | str, extra_val_ratio: float = VALIDATION_RATIO) -> Rows:
 def extra_entries(folder: Path | str, extra_val_ratio: float = VALIDATION_RATIO) -> Rows:
     """Rows to be trained on besides another set: those of the one label file in a folder, and never a test split.
 
-    Meters that are no class are dropped, and counted; a row without any other is left out, and so is one whose recording
-    cannot be decoded to its end.
+    Meters that are no class are dropped, and counted; a row without any other is left out, and so is one whose
+    recording cannot be decoded to its end.
 
     Args:
         folder: what holds one data_*.tab, .csv or .tsv and, at any depth, the recordings that it names.
