@@ -1,6 +1,7 @@
 """What the recipes of all families share: rows by use, where data sets are found, and what most of them leave out."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,31 @@ def find_model(name: str, setting: str, kind: str, remedy: str) -> str:
     return name
 
 
+def collected(
+    read: Mapping[str, tuple[list[dict[str, Any]], Counter]], test_corpora: list | None, of_learned: bool = False
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of all sets that were read, of `test_corpora` the test split alone, and what the sets are for the card.
+
+    Args:
+        read: by the set's name its rows, and how many were left out, by reason.
+        of_learned: whether a set's licences are those of the rows that are learned from, where it has any, or of all.
+    """
+    found, sources = [], []
+    for name, (rows, left_out) in read.items():
+        kept = [row for row in rows if name not in (test_corpora or ()) or row["split"] == "test"]
+        found += kept
+        learned = [row for row in kept if row["split"] == "train"] if of_learned else []
+        counts, licence = Counter(row["split"] for row in kept), licences_of(row["licence"] for row in learned or kept)
+        sources.append({"name": name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
+    return found, sources
+
+
+def refuse_nothing(train: Dataset | None, sources: list[dict[str, Any]]) -> None:
+    """Raises FileNotFoundError where there are no training rows, which names the sets that were read."""
+    if train is None:
+        raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
+
+
 def source_of(name: str, learned: Dataset, held_out: Dataset | None = None) -> dict[str, Any]:
     """What a corpus is for the card: the licences are those of what is learned from."""
     counts = {"train": len(learned)} | ({} if held_out is None else {"test": len(held_out)})
@@ -63,6 +89,11 @@ def source_of(name: str, learned: Dataset, held_out: Dataset | None = None) -> d
 def licences_of(stated: Iterable[str]) -> str:
     """The licences of rows in one line, each part once: those of notes and of sounds meet in many combinations."""
     return "; ".join(sorted({part for licence in set(stated) for part in licence.split("; ")}))
+
+
+def labels_of(experiment: Any) -> list[str]:
+    """The labels of the model block, else the family's own."""
+    return experiment.model.get("labels") or list(experiment.recipe.Config.default_labels)
 
 
 def unchanged_batches(model: Any, rows: Dataset, experiment: Any) -> Any:
@@ -77,6 +108,19 @@ def no_pretraining(model: Any, rows: Dataset, experiment: Any) -> dict[str, list
 
 def one_learning_rate(model: Any, experiment: Any) -> None:
     """For recipes that learn all weights at the same rate."""
+
+
+def no_measuring(experiment: Any) -> None:
+    """For recipes of which the loss on the validation rows says enough."""
+
+
+def no_calibration(model: Any, data: Data, experiment: Any, crossed: dict[str, Any] | None, run: Path) -> None:
+    """For recipes whose models answer nothing that could be calibrated."""
+
+
+def no_pictures(model: Any, data: Data, experiment: Any) -> dict[str, Any]:
+    """For recipes that draw nothing besides what all models of such answers have."""
+    return {}
 
 
 def no_baselines(data: Data, experiment: Any) -> dict[str, Any]:

@@ -32,7 +32,16 @@ from linernotes.training.head_first import hear
 from linernotes.training.head_stages import teach_head
 from linernotes.training.lora import add_lora, merge_lora, save_adapter
 from linernotes.training.periodicity import logistic_baseline
-from linernotes.training.rows import Data, find_folder, find_model, licences_of, save_model, unchanged_batches
+from linernotes.training.rows import (
+    Data,
+    collected,
+    find_folder,
+    find_model,
+    labels_of,
+    refuse_nothing,
+    save_model,
+    unchanged_batches,
+)
 from linernotes.training.sampling import balanced_weights
 
 LABEL_NAMES = ("labels",)
@@ -112,10 +121,6 @@ class TrainingOptions(shared.TrainingOptions):
     highest_losses: int = 100
 
 
-def labels_of(experiment: Any) -> list[str]:
-    return experiment.model.get("labels") or list(Config.default_labels)
-
-
 def classes_of(experiment: Any) -> tuple[int, ...]:
     return tuple(int(label) for label in labels_of(experiment))
 
@@ -152,15 +157,10 @@ def check(experiment: Any) -> None:
 
 def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     """The rows that the experiment names, by split. Raises FileNotFoundError for a set that is in no data folder."""
-    options, found, sources = experiment.data, [], []
-    for name, (rows, left_out) in read_all(options, data_dirs, classes_of(experiment)).items():
-        kept = [row for row in rows if name not in (options.test_corpora or ()) or row["split"] == "test"]
-        found += kept
-        counts, licence = Counter(row["split"] for row in kept), licences_of(row["licence"] for row in kept)
-        sources.append({"name": name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
+    read = read_all(experiment.data, data_dirs, classes_of(experiment))
+    found, sources = collected(read, experiment.data.test_corpora)
     sets = as_datasets(found)
-    if sets["train"] is None:
-        raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
+    refuse_nothing(sets["train"], sources)
     return Data(**sets, sources=sources)
 
 

@@ -30,7 +30,7 @@ from linernotes.modeling.musicnn import MSD_TAGS
 from linernotes.report.pictures import feature_importance, waveforms_and_spectrograms
 from linernotes.training import answers, teachers, triplets
 from linernotes.training.asking import plain_answers
-from linernotes.training.rows import Data, find_folder, no_baselines, one_learning_rate, save_model
+from linernotes.training.rows import Data, find_folder, labels_of, no_baselines, one_learning_rate, save_model
 from linernotes.training.sampling import balanced_weights
 
 GENERATED = "generated"
@@ -84,10 +84,6 @@ class DataOptions:
     pretrain_epochs: int = 0
 
 
-def labels_of(experiment: Any) -> list[str]:
-    return experiment.model.get("labels") or list(Config.default_labels)
-
-
 def config_of(experiment: Any, **learned: Any) -> Config:
     """The config that the model block describes, with what was learned from rows."""
     options = {key: value for key, value in experiment.model.items() if key != "labels"}
@@ -112,6 +108,9 @@ def check(experiment: Any) -> None:
         raise ValueError(
             "training.folds cross-validates real rows; set data.statistics or data.taggrams, or folds to 0"
         )
+
+
+# Rows
 
 
 def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
@@ -168,36 +167,20 @@ def real_rows(options: DataOptions, data_dirs: list[Path]) -> Dataset | None:
     return rows.remove_columns("split").add_column("source", ["gtzan"] * len(rows))
 
 
-def create_model(experiment: Any, rows: Dataset) -> Model:
-    """A fresh model whose normalisation is that of the rows it will learn from."""
-    mean, deviation = statistics(rows, config_of(experiment))
-    model = Model(config_of(experiment, feat_mean=mean.tolist(), feat_std=deviation.tolist()))
-    if experiment.data.musicnn:
-        model.musicnn.load_state_dict(load_file(experiment.data.musicnn))
-    return model
-
-
-def statistics(rows: Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of every feature: of real rows where they have it, of generated ones where they do not."""
-    features = before_z_score(torch.from_numpy(raw_features(rows)), config).numpy()
-    real = np.array([source != GENERATED for source in rows["source"]]) & np.isin(rows["label"], config.labels)
-    best = np.where(real[:, None] | np.isnan(features[real]).all(0), features, np.nan)
-    best[:, np.isnan(best).all(0)] = 0.0  # no row has it: the model will take it for the mean, whatever that is
-    mean, deviation = np.nanmean(best, axis=0), np.nanstd(best, axis=0)
-    return mean, np.where(deviation > 1e-6, deviation, 1.0)
-
-
-def training_view(rows: Dataset, experiment: Any) -> Dataset:
-    """Rows as `forward` takes them, taggrams cut to a random stretch."""
-    return view(rows, experiment, experiment.data.min_crop_frames)
-
-
 def row_weights(rows: Dataset, options: DataOptions) -> list[float] | None:
     """How often each row is drawn; None for every row once an epoch."""
     if options.real_share is None:
         return None
     shares = [1 - options.real_share if source == GENERATED else options.real_share for source in rows["source"]]
     return balanced_weights(rows["label"], rows["group"], shares, options.artist_exponent)
+
+
+# Hearing
+
+
+def training_view(rows: Dataset, experiment: Any) -> Dataset:
+    """Rows as `forward` takes them, taggrams cut to a random stretch."""
+    return view(rows, experiment, experiment.data.min_crop_frames)
 
 
 def plain_view(rows: Dataset, experiment: Any) -> Dataset:
@@ -216,6 +199,28 @@ def view(rows: Dataset, experiment: Any, min_crop_frames: int | None) -> Dataset
 
     rows = rows.select_columns(["label", "source"]).add_column("index", range(len(rows)))
     return rows.with_transform(prepare)
+
+
+# Learning
+
+
+def create_model(experiment: Any, rows: Dataset) -> Model:
+    """A fresh model whose normalisation is that of the rows it will learn from."""
+    mean, deviation = statistics(rows, config_of(experiment))
+    model = Model(config_of(experiment, feat_mean=mean.tolist(), feat_std=deviation.tolist()))
+    if experiment.data.musicnn:
+        model.musicnn.load_state_dict(load_file(experiment.data.musicnn))
+    return model
+
+
+def statistics(rows: Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of every feature: of real rows where they have it, of generated ones where they do not."""
+    features = before_z_score(torch.from_numpy(raw_features(rows)), config).numpy()
+    real = np.array([source != GENERATED for source in rows["source"]]) & np.isin(rows["label"], config.labels)
+    best = np.where(real[:, None] | np.isnan(features[real]).all(0), features, np.nan)
+    best[:, np.isnan(best).all(0)] = 0.0  # no row has it: the model will take it for the mean, whatever that is
+    mean, deviation = np.nanmean(best, axis=0), np.nanstd(best, axis=0)
+    return mean, np.where(deviation > 1e-6, deviation, 1.0)
 
 
 def batch_maker(model: Model, rows: Dataset, experiment: Any) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
@@ -283,6 +288,9 @@ def pretrain(model: Model, rows: Dataset, experiment: Any) -> dict[str, list[flo
     features = torch.from_numpy(raw_features(rows)).to(model.device)
     labels = torch.tensor([model.config.label2id[label] for label in rows["label"]], device=model.device)
     return {"experts": triplets.pretrain_experts(model, features, labels, experiment.data.pretrain_epochs)}
+
+
+# Beside the model
 
 
 def baselines(known: Dataset, unknown: Dataset, labels: list[str]) -> dict[str, np.ndarray]:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from matplotlib.figure import Figure
 
 from linernotes.corpora.affect import TEMPO_BOUNDS_BPM, tempo_class
 from linernotes.corpora.affect_rows import (
@@ -38,7 +37,16 @@ from linernotes.training import config as shared
 from linernotes.training.constant_q import start_as_filter_bank
 from linernotes.training.crops import augmented, band_limited, coloured, cropped, loudened
 from linernotes.training.plain_affect import beat_tracker_answers, log_mel_answers
-from linernotes.training.rows import Data, find_folder, licences_of, no_pretraining, save_model, unchanged_batches
+from linernotes.training.rows import (
+    Data,
+    collected,
+    find_folder,
+    no_pictures,
+    no_pretraining,
+    refuse_nothing,
+    save_model,
+    unchanged_batches,
+)
 from linernotes.training.tagger import with_answers
 from linernotes.training.tempo_filters import hears_tempi, start_as_tempo_filters
 from linernotes.training.written import with_writing
@@ -49,6 +57,7 @@ WRITTEN = len(numbers_of(Writing(60.0)))
 TOWERS = ("wavlm", "clap")
 
 measure_epoch, batch_maker, pretrain, save = answers.measure_epoch, unchanged_batches, no_pretraining, save_model
+pictures = no_pictures
 
 
 @dataclass(frozen=True)
@@ -165,15 +174,9 @@ def check(experiment: Any) -> None:
 
 def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     """The rows that the experiment names, by split. Raises FileNotFoundError for a set that is in no data folder."""
-    options, found, sources = experiment.data, [], []
-    for name, (rows, left_out) in read_all(options, data_dirs).items():
-        kept = [row for row in rows if name not in (options.test_corpora or ()) or row["split"] == "test"]
-        found += kept
-        counts, licence = Counter(row["split"] for row in kept), licences_of(row["licence"] for row in kept)
-        sources.append({"name": name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
+    found, sources = collected(read_all(experiment.data, data_dirs), experiment.data.test_corpora)
     sets = as_datasets(found)
-    if sets["train"] is None:
-        raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
+    refuse_nothing(sets["train"], sources)
     return Data(**sets, sources=sources)
 
 
@@ -338,8 +341,3 @@ def test_baselines(data: Data, experiment: Any) -> dict[str, np.ndarray]:
             data.test, config_of(experiment), experiment.data.tempo_bounds_bpm, labels
         ),
     }
-
-
-def pictures(model: Model, data: Data, experiment: Any) -> dict[str, Figure]:
-    """Nothing besides what every model of affect has."""
-    return {}

@@ -28,8 +28,11 @@ from linernotes.training.rows import (
     Data,
     find_folder,
     find_model,
+    labels_of,
     licences_of,
+    no_pictures,
     no_pretraining,
+    refuse_nothing,
     save_model,
     unchanged_batches,
 )
@@ -40,7 +43,7 @@ EPOCH_METRICS = ("accuracy",)
 BASELINE_STRENGTH = 0.1  # C of the logistic regression on code shares, which are many and mostly 0
 
 measure_epoch, finish, save = answers.measure_epoch, answers.calibrate, save_model
-batch_maker, pretrain = unchanged_batches, no_pretraining
+batch_maker, pretrain, pictures = unchanged_batches, no_pretraining, no_pictures
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,6 @@ class TrainingOptions(shared.TrainingOptions):
     encoder_learning_rate: float | None = None
 
 
-def labels_of(experiment: Any) -> list[str]:
-    return experiment.model.get("labels") or list(Config.default_labels)
-
-
 def fields_of(experiment: Any) -> dict[str, Any]:
     """The fields of the config that the model block sets; the codec's are its own."""
     options = {key: value for key, value in experiment.model.items() if key != "labels"}
@@ -133,8 +132,7 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         licence = licences_of(row["licence"] for row in learned or found)  # those of what is learned from
         sources.append({"name": chosen.name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
     train = as_dataset([row for row in rows if row["split"] == "train"])
-    if train is None:
-        raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
+    refuse_nothing(train, sources)
     kept = share_of(train, options.label_share, experiment.training.seed)
     encoded = with_tokens(train, experiment, options.copies)  # of all rows, so that every share finds its codes there
     tests = {name: [r for r in rows if r["split"] == "test" and r["evaluation"] == name] for name in evaluations(rows)}
@@ -180,6 +178,9 @@ def row_weights(rows: Dataset, options: DataOptions) -> list[float] | None:
     if not options.balanced:
         return None
     return balanced_weights(rows["label"], rows["group"], [1.0] * len(rows), group_exponent=0.5)
+
+
+# Hearing
 
 
 def training_view(rows: Dataset, experiment: Any) -> Dataset:
@@ -288,8 +289,3 @@ def test_baselines(data: Data, experiment: Any) -> dict[str, np.ndarray]:
     spread = known.std(0) + 1e-4
     classifier.fit(known / spread, data.train["label"])
     return {"logistic regression on code counts": plain_answers(classifier, asked / spread, labels)}
-
-
-def pictures(model: Model, data: Data, experiment: Any) -> dict[str, Any]:
-    """Nothing that only this family draws."""
-    return {}

@@ -21,13 +21,23 @@ from linernotes.modeling.configuration_mega_audioformer import MegaAudioFormerCo
 from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerForMaskedLM as Model
 from linernotes.training.code_views import code_view
 from linernotes.training.codec_tokens import Preparation, codec_config, codec_folder, decoded, with_codes
-from linernotes.training.rows import Data, find_folder, licences_of, no_pretraining, one_learning_rate, save_model
+from linernotes.training.rows import (
+    Data,
+    find_folder,
+    licences_of,
+    no_calibration,
+    no_measuring,
+    no_pretraining,
+    one_learning_rate,
+    save_model,
+)
 
 LABEL_NAMES = ("labels",)
 EPOCH_METRICS = ()
 answers = None  # tokens are no answer that anybody asks for
 UNLABELLED = "unlabelled"
 pretrain, parameter_groups, save = no_pretraining, one_learning_rate, save_model
+measure_epoch, finish = no_measuring, no_calibration
 
 
 @dataclass(frozen=True)
@@ -153,12 +163,3 @@ def batch_maker(model: Model, rows: Dataset, experiment: Any) -> Callable[[dict[
         return {**batch, "codes": codes, "labels": labels}
 
     return make
-
-
-def measure_epoch(experiment: Any) -> Callable | None:
-    """The loss on the validation rows says enough."""
-    return None
-
-
-def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run: Path) -> None:
-    """Nothing is calibrated: tokens are not answered."""

@@ -5,7 +5,6 @@ plain EncodecModel in half precision: its numbers are rounded before anybody lis
 learned from them hears others. `linernotes corpus excerpts` cuts recordings, `linernotes corpus build` renders.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ from linernotes.training.rows import (
     Data,
     find_folder,
     halved,
+    no_calibration,
+    no_measuring,
     one_learning_rate,
     source_of,
     unchanged_batches,
@@ -39,6 +40,7 @@ register_split(HELD_OUT, {"train": 0.9, "test": 0.1})
 EPOCH_METRICS = ()
 answers = None  # a codec answers nothing
 batch_maker, parameter_groups = unchanged_batches, one_learning_rate
+measure_epoch, finish = no_measuring, no_calibration
 
 
 @dataclass(frozen=True)
@@ -158,15 +160,6 @@ def training_view(rows: Dataset, experiment: Any) -> Dataset:
 
 
 plain_view = training_view  # nothing is measured between the steps: see benchmarks/codec_quality.py
-
-
-def measure_epoch(experiment: Any) -> Callable | None:
-    """A codec is measured when it is done."""
-    return None
-
-
-def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run: Path) -> None:
-    """Nothing is calibrated: a codec answers nothing."""
 
 
 def save(model: Model, folder: Path, experiment: Any) -> None:

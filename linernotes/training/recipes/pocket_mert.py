@@ -5,7 +5,6 @@ Sources: MERT (arXiv 2306.00107: masked frames, their constant-Q spectrum, a tea
 `linernotes corpus build` makes the rendered clips, `linernotes corpus excerpts` cuts the recordings.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ from linernotes.training.rows import (
     Data,
     find_folder,
     halved,
+    no_calibration,
+    no_measuring,
     no_pretraining,
     one_learning_rate,
     source_of,
@@ -39,6 +40,7 @@ COLUMNS = ("audio", "facts", "group", "split", "licence")
 EPOCH_METRICS = ()
 answers = None  # a backbone answers nothing
 batch_maker, pretrain, parameter_groups = unchanged_batches, no_pretraining, one_learning_rate
+measure_epoch, finish = no_measuring, no_calibration
 
 
 @dataclass(frozen=True)
@@ -177,15 +179,6 @@ def frame_centres(config: Config, frames: int) -> np.ndarray:
     """The sample in the middle of what each frame hears."""
     reach, hop = geometry(config)
     return np.arange(frames) * hop + (reach - 1) / 2
-
-
-def measure_epoch(experiment: Any) -> Callable | None:
-    """The loss on the validation rows says enough."""
-    return None
-
-
-def finish(model: Model, data: Data, experiment: Any, crossed: dict | None, run: Path) -> None:
-    """Nothing is calibrated: a backbone answers nothing."""
 
 
 def save(model: Model, folder: Path, experiment: Any) -> None:

@@ -6,7 +6,6 @@ is that of the words plus a tenth of each head's. Besides, heads may learn alone
 language model a step costs a sixtieth. docs/sonicverse_data.md has the data.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,11 @@ from linernotes.training import config as shared
 from linernotes.training.hidden_states import encoder_folder
 from linernotes.training.rows import (
     Data,
+    collected,
     find_folder,
     find_model,
-    licences_of,
     one_learning_rate,
+    refuse_nothing,
     save_model,
     unchanged_batches,
 )
@@ -163,19 +163,13 @@ def check(experiment: Any) -> None:
 
 def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     """The rows that the experiment names, by split. Raises FileNotFoundError for a set that is in no data folder."""
-    options, found, sources = experiment.data, [], []
-    for name, (rows, left_out) in read_all(options, data_dirs).items():
-        kept = [row for row in rows if name not in (options.test_corpora or ()) or row["split"] == "test"]
-        found += kept
-        learned = [row for row in kept if row["split"] == "train"] or kept
-        counts, licence = Counter(row["split"] for row in kept), licences_of(row["licence"] for row in learned)
-        sources.append({"name": name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
+    options = experiment.data
+    found, sources = collected(read_all(options, data_dirs), options.test_corpora, of_learned=True)
     if options.validation_rows:
         validation = spread([row for row in found if row["split"] == "validation"], options.validation_rows)
         found = [row for row in found if row["split"] != "validation"] + validation
     sets = as_datasets(found)
-    if sets["train"] is None:
-        raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")
+    refuse_nothing(sets["train"], sources)
     tests = [row for row in found if row["split"] == "test"]
     by_name = {name: [row for row in tests if row["evaluation"] == name] for name in ("test", "voices", "real")}
     asked = {name: as_dataset(rows) for name, rows in by_name.items() if rows}
@@ -220,7 +214,7 @@ def row_weights(rows: Dataset, options: DataOptions) -> list[float] | None:
     return weights.tolist()
 
 
-# Views
+# Hearing
 
 
 def training_view(rows: Dataset, experiment: Any) -> Dataset:
