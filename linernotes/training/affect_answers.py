@@ -1,7 +1,7 @@
 """What a model of affect says of rows: emotions, of which several hold, and three questions with one answer each.
 
-It has the functions of `linernotes.training.answers` and `linernotes.training.multilabel`, whose figures it uses head
-by head: those of one label a recording for vibe, intensity and tempo, average precision for the emotions. What nobody
+It has the functions that training and `evaluate` call of `linernotes.training.answers`, and uses its figures and those
+of `linernotes.training.multilabel` head by head: those of one label a recording for vibe, intensity and tempo, average precision for the emotions. What nobody
 knows of a row is measured by nobody: each head has its own n.
 """
 

@@ -1,6 +1,8 @@
 """What a classifier with one label a recording says of rows, how good that is, and what is fitted on such answers.
 
-`linernotes.training.multilabel` has functions of the same names for classifiers with several labels a recording.
+`linernotes.training.multilabel` is for classifiers with several labels a recording. What training and `evaluate` call
+(measure_epoch, answer_rows, figures, predictions, draw) takes the same there; calibrate, probabilities_of and beside,
+which recipes and the modules themselves call, do not.
 """
 
 from collections.abc import Callable, Iterator

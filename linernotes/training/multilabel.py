@@ -1,6 +1,6 @@
 """What a classifier with several labels a recording says of rows, how good that is, and what is fitted on such answers.
 
-`linernotes.training.answers` has functions of the same names for classifiers with one label a recording.
+`linernotes.training.answers` is for classifiers with one label a recording, and says which functions take the same.
 
 A recording with one label is one question with one right answer, the most probable label: of those are accuracy,
 balanced accuracy and the confusion matrix. Average precision and F1 are of all recordings, label by label. A recording
