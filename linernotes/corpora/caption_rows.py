@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from datasets import Dataset, Features, List, Value
 
 from linernotes.corpora.affect_rows import writings
-from linernotes.corpora.manifest import MANIFEST, ManifestError, read_manifest
+from linernotes.corpora.manifest import MANIFEST, ManifestError, dataset_of, read_manifest
 from linernotes.corpora.music_facts import STYLES, MusicFacts, key_name, rendered_facts, tempo_word
 from linernotes.corpora.readers import musicbench, musiccaps
 from linernotes.corpora.readers.records import Rows, read_table
@@ -278,4 +278,4 @@ def as_datasets(rows: Iterable[dict[str, Any]]) -> dict[str, Dataset | None]:
 
 
 def as_dataset(rows: Sequence[dict[str, Any]]) -> Dataset | None:
-    return Dataset.from_list([{name: row[name] for name in ROW} for row in rows], features=ROW) if rows else None
+    return dataset_of(rows, ROW)

@@ -7,10 +7,9 @@ from pathlib import Path
 from datasets import Dataset, DatasetDict, List, Value
 
 from linernotes import modeling
-from linernotes.corpora.generators import GENRE_GENERATORS, generate_clip
+from linernotes.corpora.generators import GENRE_GENERATORS, SAMPLING_RATE, generate_clip
 from linernotes.modeling.feature_extraction_genre_moe import FEATURE_NAMES, extract_features
 
-SAMPLING_RATE = 22050
 SPLIT_SHARES = {"train": 4, "validation": 1, "test": 1}
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pretty_midi
 from datasets import Dataset, Features, Value
 
-from linernotes.corpora.manifest import MANIFEST, read_manifest
+from linernotes.corpora.manifest import MANIFEST, dataset_of, read_manifest
 from linernotes.corpora.splits import SPLIT_NAMES, SplitRule, check_no_leak
 
 TABLE = "metadata.csv"
@@ -117,8 +117,7 @@ def labelled_rows(folder: Path, options: SetOptions, labels: Sequence[str]) -> L
 
 
 def as_dataset(rows: Sequence[dict[str, Any]]) -> Dataset | None:
-    """Rows as a Dataset, None where there are none."""
-    return Dataset.from_list([{name: row[name] for name in ROW} for row in rows], features=ROW) if rows else None
+    return dataset_of(rows, ROW)
 
 
 def _manifest_rows(folder: Path, options: SetOptions) -> Iterator[dict[str, Any]]:
@@ -179,12 +178,13 @@ def spread(rows: list[dict[str, Any]], at_most: int | None) -> list[dict[str, An
         return rows
     kept: set[str] = set()
     for split in SPLIT_NAMES:
-        part = sorted((_rank(row["clip"]), row["clip"]) for row in rows if row["split"] == split)
+        part = sorted((rank(row["clip"]), row["clip"]) for row in rows if row["split"] == split)
         kept |= {clip for _, clip in part[:at_most]}
     return [row for row in rows if row["clip"] in kept]
 
 
-def _rank(clip: str) -> str:
+def rank(clip: str) -> str:
+    """By which clips are drawn: alike whenever they are asked for, and in no order of theirs."""
     return sha256(clip.encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ torchcodec nor ffmpeg is needed. A manifest is held in memory: put bytes into sm
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,13 @@ FEATURES = {
 
 class ManifestError(ValueError):
     """A manifest that is not one: the message names the row, the value it has and what belongs there."""
+
+
+def dataset_of(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset | None:
+    """These columns of rows as a Dataset, None where there are no rows."""
+    return (
+        Dataset.from_list([{name: row[name] for name in features} for row in rows], features=features) if rows else None
+    )
 
 
 def make_manifest(rows: Iterable[Mapping[str, Any]], root: Path | str | None = None) -> Dataset:

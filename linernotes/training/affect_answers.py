@@ -1,8 +1,8 @@
 """What a model of affect says of rows: emotions, of which several hold, and three questions with one answer each.
 
 It has the functions that training and `evaluate` call of `linernotes.training.answers`, and uses its figures and those
-of `linernotes.training.multilabel` head by head: those of one label a recording for vibe, intensity and tempo, average precision for the emotions. What nobody
-knows of a row is measured by nobody: each head has its own n.
+of `linernotes.training.multilabel` head by head: those of one label a recording for vibe, intensity and tempo, average
+precision for the emotions. What nobody knows of a row is measured by nobody: each head has its own n.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,14 +1,13 @@
 """What a captioning model says of rows, how much of it is true, and what is fitted on its heads' answers.
 
-It has the functions of `linernotes.training.answers`, for captions and five heads. Recordings are heard as a user's
-are, by `predict`, whatever was kept for training. A row's captions are two: as they come (`ungrounded`), and as
-`predict` gives them by default, in agreement with the heads (`caption`). What nobody knows of a row is measured by
-nobody.
+It has the functions that training and `evaluate` call of `linernotes.training.answers`, for captions and five heads.
+Recordings are heard as a user's are, by `predict`, whatever was kept for training. A row's captions are two: as they
+come (`ungrounded`), and as `predict` gives them by default, in agreement with the heads (`caption`). What nobody knows
+of a row is measured by nobody.
 """
 
 import json
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from scipy.special import softmax
 
 from linernotes.corpora.caption_writer import captions_of
+from linernotes.corpora.labelled_sets import rank
 from linernotes.corpora.music_facts import MusicFacts
 from linernotes.modeling.caption_facts import statements
 from linernotes.modeling.grounding import contradictions, known
@@ -80,10 +80,6 @@ def disagrees(answer: dict[str, Any], config: Any) -> bool:
     """Whether grounding changes a caption: it contradicts what is sure, or states nothing."""
     sure = known(answer, config.confident_above, config.confident_below)
     return bool(contradictions(answer["caption"], sure)) or not statements(answer["caption"])
-
-
-def rank(clip: str) -> str:
-    return sha256(clip.encode()).hexdigest()
 
 
 def references_of(row: dict[str, Any]) -> list[str]:
