@@ -150,6 +150,9 @@ def test_meter2800_is_learned_from_and_tested_on_by_its_lists(config, tmp_path):
     ]
     assert data.test["origin"][0] == "recordings"
     assert data.sources[0]["left_out"]["no recording"] == 1
+    overrides = ["data.corpora=null", "data.meter2800=meter2800", "data.meter2800_classes=2"]
+    with pytest.raises(FileNotFoundError, match="data_test_2_classes"):
+        beatmeter.load_data(load_experiment(config, overrides), [tmp_path])
 
 
 # Hearing

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader
 from transformers import LlamaForCausalLM
 
 import linernotes
+from linernotes.corpora.caption_rows import READERS, CaptionRows
 from linernotes.training import hidden_states
 from linernotes.training.caption_views import collate, listened, messages_of, speaker_of
 from linernotes.training.codec_tokens import Preparation
@@ -59,6 +61,28 @@ def second_stage(first: Path) -> list[str]:
 
 def loaded(config: Path, *overrides: str):
     return load_experiment(config, overrides)
+
+
+def test_described_recordings_are_read_by_the_list_that_is_named(monkeypatch, tmp_path):
+    asked = []
+
+    def reader(kind):
+        def read(folder, *given):
+            asked.append((folder.name, *given))
+            return CaptionRows([{"origin": kind}], Counter())
+
+        return read
+
+    for kind in ("musicbench", "musiccaps"):
+        (tmp_path / f"{kind}-set").mkdir()
+        monkeypatch.setitem(READERS, kind, reader(kind))
+    options = sonicverse.DataOptions(musicbench="musicbench-set", musiccaps="musiccaps-set", test_list="B")
+    read = sonicverse.read_all(options, [tmp_path])
+    assert asked == [("musicbench-set", "B"), ("musiccaps-set",)]
+    assert {name: rows.rows[0]["origin"] for name, rows in read.items()} == {
+        "musicbench-set": "musicbench",
+        "musiccaps-set": "musiccaps",
+    }
 
 
 # What is heard, kept

@@ -15,7 +15,7 @@ from tampering import CANARY, Hostile
 
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
 from linernotes.training.checkpoints import last_whole_checkpoint
-from linernotes.training.config import ConfigError
+from linernotes.training.config import ConfigError, load_experiment
 from linernotes.training.evaluate import evaluate_folder, stages_before
 from linernotes.training.publish import publish
 from linernotes.training.recipes import genre_moe
@@ -36,6 +36,21 @@ def config(tmp_path_factory) -> Path:
 def trained(data_dir, config, tmp_path_factory) -> Path:
     overrides = ["training.folds=3", "training.epochs=25"]
     return train(config, [data_dir], overrides, tmp_path_factory.mktemp("run"))
+
+
+def test_generated_clips_are_as_long_as_is_asked(monkeypatch, config):
+    asked = []
+
+    def generated_set(*given):
+        asked.append(given)
+        raise InterruptedError
+
+    monkeypatch.setattr(genre_moe, "generated_set", generated_set)
+    overrides = ["data.generated_per_genre=6", "data.generated_seconds=2", "training.seed=3"]
+    experiment = load_experiment(config, overrides)
+    with pytest.raises(InterruptedError):
+        genre_moe.load_data(experiment, [])
+    assert [given[1:] for given in asked] == [(6, 2.0, 3)]
 
 
 def test_the_result_is_a_whole_hub_folder(trained):
