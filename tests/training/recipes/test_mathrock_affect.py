@@ -25,7 +25,7 @@ from linernotes.training.recipes import mathrock_affect
 from linernotes.training.rows import Data
 from linernotes.training.train import train
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -364,7 +364,7 @@ def test_a_backbone_that_is_nowhere_is_named_and_not_looked_for_on_the_hub(confi
 
 
 def test_a_published_experiment_has_the_published_hyper_parameters():
-    root = Path(__file__).parents[2] / "configs/beatmeter"
+    root = Path(__file__).parents[3] / "configs/beatmeter"
     large, base = (load_experiment(root / f"{size}.yaml") for size in ("330m", "95m"))
     for experiment, rates, sizes in ((large, (5e-4, 5e-5), (4, 8)), (base, (1e-3, 5e-5), (8, 4))):
         options = experiment.training
