@@ -29,6 +29,7 @@ from .feature_extraction_genre_moe import (
     statistics_at_level,
 )
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .harmonic import harmonic_share  # noqa: F401
 from .level import at_level  # noqa: F401
 from .mixture import (
     TAGGRAM_STATISTICS,
