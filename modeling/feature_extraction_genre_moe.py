@@ -21,6 +21,7 @@ from .containers import missing_bytes  # noqa: F401 (named for transformers: see
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
 from .harmonic import harmonic_share
 from .level import at_level, gain_to_level
+from .sndfile import open_with_sndfile  # noqa: F401
 from .spectral import (
     chroma,
     log_mel_musicnn,

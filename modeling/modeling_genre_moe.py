@@ -47,6 +47,7 @@ from .music_config import MusicConfig  # noqa: F401
 from .music_model import Hearing, MusicModel, rounded, unbatch
 from .musicnn import MSD_TAGS, MusicnnTagger
 from .pretrained import start_as_torch_does
+from .sndfile import open_with_sndfile  # noqa: F401
 from .spectral import spectrogram  # noqa: F401
 from .windows import split  # noqa: F401
 

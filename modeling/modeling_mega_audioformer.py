@@ -39,6 +39,7 @@ from .level import at_level
 from .music_config import MusicConfig  # noqa: F401
 from .music_model import Hearing, MusicModel, rounded, unbatch
 from .pretrained import load_tokenizer  # noqa: F401
+from .sndfile import open_with_sndfile  # noqa: F401
 from .windows import Window, spans
 
 HEAT_SECONDS = 1.0  # what `explain` leaves out at a time
