@@ -19,10 +19,11 @@ from transformers.utils import logging
 from .audio import as_clips, read_audio
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .harmonic import harmonic_share
 from .level import at_level, gain_to_level
+from .sndfile import open_with_sndfile  # noqa: F401
 from .spectral import (
     chroma,
-    harmonic_share,
     log_mel_musicnn,
     mel_spectrogram,
     mfcc,

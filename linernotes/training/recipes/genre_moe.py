@@ -24,8 +24,9 @@ from linernotes.corpora.generated import generated_set
 from linernotes.corpora.generators import SAMPLING_RATE, generate_clip
 from linernotes.modeling.configuration_genre_moe import GenreMoeConfig as Config
 from linernotes.modeling.feature_extraction_genre_moe import FEATURE_GROUPS
-from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, before_z_score
+from linernotes.modeling.mixture import TAGGRAM_STATISTICS
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification as Model
+from linernotes.modeling.modeling_genre_moe import before_z_score
 from linernotes.modeling.musicnn import MSD_TAGS
 from linernotes.report.pictures import feature_importance, waveforms_and_spectrograms
 from linernotes.training import answers, teachers, triplets
