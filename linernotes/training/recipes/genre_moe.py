@@ -180,9 +180,8 @@ def create_model(experiment: Any, rows: Dataset) -> Model:
 
 def statistics(rows: Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of every feature: of real rows where they have it, of generated ones where they do not."""
-    features = (
-        before_z_score(torch.from_numpy(raw_features(rows)), config).double().numpy()
-    )  # or rounding would deviate
+    # in double precision: by rounding, even a column of one number would deviate
+    features = before_z_score(torch.from_numpy(raw_features(rows)), config).double().numpy()
     real = np.array([source != GENERATED for source in rows["source"]]) & np.isin(rows["label"], config.labels)
     best = np.where(real[:, None] | np.isnan(features[real]).all(0), features, np.nan)
     best[:, np.isnan(best).all(0)] = 0.0  # no row has it: the model will take it for the mean, whatever that is
