@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from beatmeter_chunks import RATE, SHAPES
 from beatmeter_chunks import make as make_model
-from mega_audioformer_scaling import peak_bytes
+from mega_audioformer_cell import peak_bytes
 
 from linernotes.training.lora import add_lora
 

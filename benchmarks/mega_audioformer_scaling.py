@@ -4,9 +4,9 @@
 
 All three have the same width, depth and heads, random weights, batches of one. "flat" is our own network with one
 codebook of as many entries, K x 75 frames a second: the same layers over K x T positions. It is not pre-trained here,
-since it would choose among all books' entries at once. "spectrogram" is
-transformers' AST over 128 mel bands, 100 frames a second, whose table of learned positions grows with length. Each cell
-is a process of its own: the median of its runs, and how far its memory rose above the finished model. What makes the
+since it would choose among all books' entries at once. "spectrogram" is transformers' AST over 128 mel bands, 100
+frames a second, whose table of learned positions grows with length. Each cell is a process of its own, which
+mega_audioformer_cell.py is: the median of its runs, and how far memory rose above the finished model. What makes the
 input (a codec, a mel spectrogram) is not in it. A cell that would pass 180 s or 12 GiB is not run: it is given by the
 exponent between the two longest lengths that were, and marked. Besides: codes that are classified as they are, against
 codes that are decoded to sound and classified by their spectrogram. Writes the figures and a picture of them,
@@ -19,177 +19,27 @@ import json
 import math
 import os
 import platform
-import resource
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from mega_audioformer_cell import BOOKS, LIMIT_BYTES, SHAPES, SIDES, TASKS
 
 from linernotes.training.publish import add_benchmark
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-LIMIT_SECONDS, LIMIT_BYTES = 180.0, 12 * 2**30
-BRIEF_SECONDS, RUNS = 5.0, 5  # a cell whose first run is shorter is run so often more
-BOOKS = {1.5: 2, 12.0: 16}
-SIDES, TASKS = ("ours", "flat", "spectrogram"), ("forward", "fine-tuning step", "pre-training step")
-# width, layers, heads, width of the feed-forward; a frame a position
-SHAPES = {"pocket": (144, 4, 4, 384), "base": (512, 8, 8, 1376)}
+CELL = Path(__file__).with_name("mega_audioformer_cell.py")
+LIMIT_SECONDS = 180.0
 PUBLISHED_SHAPE = "pocket"
-SMALL_CODEC = {"num_filters": 2, "hidden_size": 8, "num_lstm_layers": 1}  # it is not run here
-MODULE = "modeling_mega_audioformer.MegaAudioFormer"
-RATE, MELS, TOLD_AT = 24_000, 128, (30.0, 12.0)  # the length and bit rate of the headline
-
-
-# One cell, in a process of its own
-
-
-def config_of(side: str, shape: str, kbps: float) -> dict:
-    """The fields of our config that make `side`: for "flat" a codec of one codebook with all of their entries."""
-    width, layers, heads, intermediate = SHAPES[shape]
-    books, codec, codes_size = BOOKS[kbps], dict(SMALL_CODEC), 64
-    if side == "flat":
-        bits = math.ceil(math.log2(1024 * books))
-        codec |= {"codebook_size": 2**bits, "upsampling_ratios": [320 // books]}
-        kbps, codes_size = bits * 75 * books / 1000, width
-    return {
-        "codec_config": codec, "bandwidth_kbps": kbps, "code_embedding_size": codes_size, "hidden_size": width,
-        "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": intermediate,
-        "local_hidden_size": width // 2, "local_num_hidden_layers": 2, "local_num_attention_heads": heads,
-        "local_intermediate_size": intermediate // 2,
-    }  # fmt: skip
-
-
-def make_ours(side: str, task: str, shape: str, kbps: float, place: Path):
-    """The model by its Auto class, as a user would load it."""
-    from transformers import AutoConfig, AutoModel
-
-    for file in (ROOT / "modeling").glob("*.py"):
-        shutil.copy(file, place)
-    head = "ForMaskedLM" if task == "pre-training step" else "ForAudioClassification"
-    classes = {"AutoConfig": "configuration_mega_audioformer.MegaAudioFormerConfig", "AutoModel": MODULE + head}
-    written = {"model_type": "mega_audioformer", "auto_map": classes, **config_of(side, shape, kbps)}
-    (place / "config.json").write_text(json.dumps(written))
-    config = AutoConfig.from_pretrained(place, trust_remote_code=True)
-    return AutoModel.from_config(config, trust_remote_code=True)
-
-
-def make_spectrogram(shape: str, seconds: float):
-    """An AST whose two feed-forward matrices have as many weights as our three."""
-    from transformers import ASTConfig, ASTForAudioClassification
-
-    width, layers, heads, intermediate = SHAPES[shape]
-    return ASTForAudioClassification(
-        ASTConfig(
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=3 * intermediate // 2,
-            max_length=round(100 * seconds),
-            num_labels=10,
-        )
-    )
-
-
-def inputs_of(model, side: str, task: str, seconds: float) -> dict[str, Tensor]:
-    labels = {} if task == "forward" else {"labels": torch.zeros(1, dtype=torch.long)}
-    if side == "spectrogram":
-        return {"input_values": torch.randn(1, round(100 * seconds), MELS)} | labels
-    config = model.config
-    frames = math.ceil(seconds * config.frame_rate)
-    codes = torch.randint(config.codec_config.codebook_size, (1, config.num_codebooks, frames))
-    if task == "pre-training step":
-        hidden, labels = model.mask(codes)
-        return {"codes": hidden, "labels": labels}
-    return {"codes": codes} | labels
-
-
-def pass_of(model, inputs: dict[str, Tensor], task: str) -> Callable[[], None]:
-    if task == "forward":
-        model.eval()
-
-        def forward() -> None:
-            with torch.inference_mode():
-                model(**inputs)
-
-        return forward
-    optimizer = torch.optim.AdamW([p for p in model.train().parameters() if p.requires_grad], lr=1e-4)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        model(**inputs).loss.backward()
-        optimizer.step()
-
-    return step
-
-
-def timed(run: Callable[[], None]) -> float:
-    """Seconds: the median of several runs behind a first one, or the first alone where that is long."""
-
-    def once() -> float:
-        started = time.perf_counter()
-        run()
-        return time.perf_counter() - started
-
-    first = once()
-    return first if first > BRIEF_SECONDS else statistics.median(once() for _ in range(RUNS))
-
-
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def measure(side: str, task: str, shape: str, kbps: float, seconds: float) -> dict:
-    torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as place:
-        is_ours = side != "spectrogram"
-        model = make_ours(side, task, shape, kbps, Path(place)) if is_ours else make_spectrogram(shape, seconds)
-        run = pass_of(model, inputs_of(model, side, task, seconds), task)
-        before = peak_bytes()
-        took = timed(run)
-    size = sum(p.numel() for name, p in model.named_parameters() if "codec" not in name)
-    return {"run_seconds": took, "bytes": peak_bytes() - before, "parameters": size}
-
-
-def decode_or_not(shape: str, kbps: float, seconds: float) -> dict:
-    """Seconds from codes to logits: as they are; and decoded by EnCodec 24 kHz, its spectrogram given to the AST."""
-    from transformers import EncodecConfig, EncodecModel
-
-    from linernotes.modeling.spectral import mel_spectrogram, power_to_db, spectrogram
-
-    torch.manual_seed(0)
-    codec, ast = EncodecModel(EncodecConfig()).eval(), make_spectrogram(shape, seconds).eval()
-    with tempfile.TemporaryDirectory() as place:
-        model = make_ours("ours", "forward", shape, kbps, Path(place)).eval()
-    inputs = inputs_of(model, "ours", "forward", seconds)
-    heard: dict[str, Tensor] = {}
-
-    def decode() -> None:
-        heard["sound"] = codec.decode(inputs["codes"][None], [None]).audio_values[:, 0]
-
-    def mel() -> None:
-        power = spectrogram(heard["sound"], n_fft=1024, hop_length=RATE // 100)
-        heard["mel"] = power_to_db(mel_spectrogram(power, RATE, MELS))[:, : ast.config.max_length]
-
-    with torch.inference_mode():
-        direct = timed(lambda: model(**inputs))
-        parts = {"decode": timed(decode), "mel spectrogram": timed(mel), "AST": timed(lambda: ast(heard["mel"]))}
-    return {"codes_seconds": direct, "decoded_seconds": sum(parts.values()), "parts_seconds": parts}
-
-
-# All cells
+TOLD_AT = (30.0, 12.0)  # the length and bit rate of the headline
 
 
 def in_a_process(request: dict, threads: int) -> dict | None:
     """What a cell says of itself; None where it passes a limit."""
-    command = [sys.executable, "-W", "ignore", __file__, "--threads", str(threads), "--cell", json.dumps(request)]
+    command = [sys.executable, "-W", "ignore", str(CELL), json.dumps(request), "--threads", str(threads)]
     try:
         with tempfile.TemporaryDirectory() as cache:  # of the code that Auto classes copy
             environment = os.environ | {"HF_MODULES_CACHE": cache}
@@ -203,12 +53,6 @@ def in_a_process(request: dict, threads: int) -> dict | None:
             return None
         raise RuntimeError(f"{request}: {run.stderr.strip().splitlines()[-1]}")
     return json.loads(run.stdout.splitlines()[-1])
-
-
-def run_cell(request: dict) -> dict:
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES + 2 * 2**30, hard))  # the libraries take up to 2 GiB of it
-    return decode_or_not(**request) if "side" not in request else measure(**request)
 
 
 def extrapolated(cells: list[dict], seconds: float, key: str) -> tuple[float, float] | None:
@@ -240,6 +84,29 @@ def series(side: str, task: str, shape: str, kbps: float, lengths: list[float], 
             cells.append({**place, "measured": False, "run_seconds": value, "exponent": exponent, "bytes": memory})
         print(line(cells[-1]) if cells and cells[-1]["seconds"] == seconds else f"{place}: past the limits", flush=True)
     return cells
+
+
+def all_series(shape: str, lengths: list[float], threads: int) -> list[dict]:
+    cells: list[dict] = []
+    for task in TASKS:
+        for side in SIDES:
+            if side != "ours" and task == "pre-training step":
+                continue  # an AST predicts no tokens, and the flat one's would be others
+            for kbps in BOOKS if side != "spectrogram" else [min(BOOKS)]:
+                cells += series(side, task, shape, kbps, lengths, threads)
+    return cells
+
+
+def all_decoding(shape: str, lengths: list[float], threads: int) -> list[dict]:
+    """Codes as they are against codes that are decoded first, by bit rate and length, where no limit is passed."""
+    decoding = []
+    for kbps in BOOKS:
+        for seconds in lengths:
+            if found := in_a_process({"shape": shape, "kbps": kbps, "seconds": seconds}, threads):
+                decoding.append({"kbps": kbps, "seconds": seconds, **found})
+                ratio = found["decoded_seconds"] / found["codes_seconds"]
+                print(f"decode-free at {kbps:g} kbit/s, {seconds:g} s: {ratio:.1f} times as fast", flush=True)
+    return decoding
 
 
 def line(cell: dict) -> str:
@@ -335,27 +202,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[5.0, 15.0, 30.0, 120.0, 600.0])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the results")
-    parser.add_argument("--cell", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if options.cell:
-        print(json.dumps(run_cell(options.cell)))
-        return
-    lengths, cells = sorted(options.seconds), []
-    for task in TASKS:
-        for side in SIDES:
-            if side != "ours" and task == "pre-training step":
-                continue  # an AST predicts no tokens, and the flat one's would be others
-            for kbps in BOOKS if side != "spectrogram" else [min(BOOKS)]:
-                cells += series(side, task, options.shape, kbps, lengths, options.threads)
-    decoding = []
-    for kbps in BOOKS:
-        for seconds in lengths:
-            request = {"shape": options.shape, "kbps": kbps, "seconds": seconds}
-            if found := in_a_process(request, options.threads):
-                decoding.append({"kbps": kbps, "seconds": seconds, **found})
-                ratio = found["decoded_seconds"] / found["codes_seconds"]
-                print(f"decode-free at {kbps:g} kbit/s, {seconds:g} s: {ratio:.1f} times as fast", flush=True)
+    lengths = sorted(options.seconds)
+    cells = all_series(options.shape, lengths, options.threads)
+    decoding = all_decoding(options.shape, lengths, options.threads)
     told = comparisons(cells)
     for found in told:
         if (found["seconds"], found["kbps"]) == TOLD_AT:

@@ -6,7 +6,7 @@ could not run. `upload` has more, which its own help names.
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from linernotes.cli_listen import listen
 from linernotes.hub_upload.command import upload
 from linernotes.hub_upload.errors import PublishError
 from linernotes.report.joint import chosen
-from linernotes.terminal import complain, console, from_extra, hush, refusing, show_bars, tell
+from linernotes.terminal import BatchSize, Device, complain, console, from_extra, hush, refusing, show_bars, tell
 
 OF_THE_WHOLE = ("--help", "--version")
 
@@ -103,8 +103,8 @@ def predict(
         str | None,
         typer.Option(metavar="URL", help="An OpenAI-compatible service that has it; its key is in OPENAI_API_KEY."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Windows (and files) heard at a time.")] = 8,
-    device: Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")] = None,
+    batch_size: BatchSize = 8,
+    device: Device = None,
 ) -> None:
     """Say what one model hears in recordings."""
     hush()
@@ -112,25 +112,17 @@ def predict(
         words = None if lyrics is None else _words(lyrics, files)
         asked = {"lyrics": words, "prompt": prompt, "long": long or None, "grounded": None if grounded else False}
         asked |= {"story_model": story_model, "story_endpoint": story_endpoint}
-        asked = {name: given for name, given in asked.items() if given is not None}
         listener = linernotes.load(model, device=device)
-        taken = signature(listener.predict).parameters
-        if refused := [f"--{name.replace('_', '-')}" for name in asked if name not in taken]:
-            family = listener.config.model_type
-            raise ValueError(f"{model} is a {family}, and that family takes no {refused[0]}: leave it out")
+        given = _given(asked, listener, model)
     if long:
         show_bars()
     failed = False
     show = _show_json if as_json else _show_picture(listener.config.model_type)
-    for start in range(0, len(files), batch_size):
-        group = files[start : start + batch_size]
-        with refusing(ValueError, OSError):
-            answers = listener.predict(group, timeline=timeline, batch_size=batch_size, errors="record", **asked)
-        for file, answer in zip(group, answers, strict=True):
-            if "error" in answer:
-                failed = True
-                complain(answer["error"]["message"])
-            show(file, answer)
+    for file, answer in _answers(listener, files, batch_size, timeline=timeline, **given):
+        if "error" in answer:
+            failed = True
+            complain(answer["error"]["message"])
+        show(file, answer)
     if failed:
         raise typer.Exit(1)
 
@@ -297,6 +289,24 @@ def _words(lyrics: Path, files: list[str]) -> str:
         return lyrics.read_text(encoding="utf-8-sig")  # editors of Windows begin a text with a mark
     except UnicodeDecodeError as error:
         raise ValueError(f"{lyrics} is no text in UTF-8 ({error}): save the lyrics as plain text") from None
+
+
+def _given(asked: dict[str, Any], listener: Any, model: str) -> dict[str, Any]:
+    """The options that are not None. Raises ValueError where the model's family does not take one of them."""
+    given, taken = {name: value for name, value in asked.items() if value is not None}, signature(listener.predict)
+    if refused := [f"--{name.replace('_', '-')}" for name in given if name not in taken.parameters]:
+        family = listener.config.model_type
+        raise ValueError(f"{model} is a {family}, and that family takes no {refused[0]}: leave it out")
+    return given
+
+
+def _answers(listener: Any, files: list[str], at_a_time: int, **options: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each file with its answer, or with what is wrong with it."""
+    for start in range(0, len(files), at_a_time):
+        group = files[start : start + at_a_time]
+        with refusing(ValueError, OSError):
+            answers = listener.predict(group, batch_size=at_a_time, errors="record", **options)
+        yield from zip(group, answers, strict=True)
 
 
 def _show_json(file: str, answer: dict[str, Any]) -> None:

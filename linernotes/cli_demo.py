@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from linernotes.demo import Limits
-from linernotes.terminal import complain, from_extra, hush, names_in, refusing, stoppable
+from linernotes.terminal import Device, complain, from_extra, hush, names_in, refusing, stoppable
 
 
 def demo(
@@ -23,7 +23,7 @@ def demo(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="By default the first that is free from 7860 on.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")] = None,
+    device: Device = None,
     max_seconds: Annotated[float, typer.Option(min=1, help="Longer recordings are refused.")] = Limits().max_seconds,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Larger files are refused.")] = Limits().max_megabytes,
 ) -> None:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import linernotes
-from linernotes.terminal import complain, console, from_extra, hush, names_in, progress, refusing, stoppable, tell
+from linernotes.terminal import (
+    BatchSize,
+    Device,
+    complain,
+    console,
+    from_extra,
+    hush,
+    names_in,
+    progress,
+    refusing,
+    stoppable,
+    tell,
+)
 
 if TYPE_CHECKING:
     from linernotes.listening import Listener
@@ -37,8 +49,8 @@ def listen(
     write_tags: Annotated[
         bool, typer.Option("--write-tags", help="With --out: also write genre and mood into the files themselves.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Windows (and files) heard at a time.")] = 8,
-    device: Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")] = None,
+    batch_size: BatchSize = 8,
+    device: Device = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no page and no progress, only errors.")] = False,
 ) -> None:
     """Say on one page what all models hear. `linernotes SONG...` is the same; with --out, of a whole folder."""
@@ -55,18 +67,9 @@ def listen(
     hush()
     with refusing(ValueError, OSError):
         listener = linernotes.Listener(named, device=device)
-        drawn, failed = [], False
-        for song, report, picture in _reports(listener, songs, draw, quiet, timeline=timeline, batch_size=batch_size):
-            if "error" in report:
-                failed = True
-                complain(report["error"]["message"])
-            elif song in annotated:
-                _annotate(report, annotated[song])
-            drawn += [picture] if picture else []
-            _show(song, report, as_json, quiet)
-        if drawn:
-            html.write_text(from_extra("page", "report.html", "html_page")(drawn), encoding="utf-8")
-    if failed:
+        reports = _reports(listener, songs, draw, quiet, timeline=timeline, batch_size=batch_size)
+        all_heard = _tell_all(reports, annotated, html, as_json, quiet)
+    if not all_heard:
         raise typer.Exit(1)
 
 
@@ -134,6 +137,24 @@ def _reports(listener: "Listener", songs: list[str], draw: Any, quiet: bool, **o
         except AudioError as error:
             report, picture = {"path": song, "error": recorded(error)}, None
         yield song, report, picture
+
+
+def _tell_all(
+    reports: Iterator[tuple], annotated: dict[str, Path], html: Path | None, as_json: bool, quiet: bool
+) -> bool:
+    """Each report where it is wanted, one after the other, and the page of all at the end; whether all were heard."""
+    drawn, all_heard = [], True
+    for song, report, picture in reports:
+        if "error" in report:
+            all_heard = False
+            complain(report["error"]["message"])
+        elif song in annotated:
+            _annotate(report, annotated[song])
+        drawn += [picture] if picture else []
+        _show(song, report, as_json, quiet)
+    if drawn:
+        html.write_text(from_extra("page", "report.html", "html_page")(drawn), encoding="utf-8")
+    return all_heard
 
 
 @contextmanager

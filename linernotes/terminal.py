@@ -1,4 +1,4 @@
-"""What all commands share: how they speak, how they refuse, and how they reach what is imported only when it runs."""
+"""What commands share: how they speak, how they refuse, how they reach what is imported only when it runs, options."""
 
 import os
 import signal
@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+BatchSize = Annotated[int, typer.Option(min=1, help="Windows (and files) heard at a time.")]
+Device = Annotated[str | None, typer.Option(help="Where to compute, such as cuda; the CPU by default.")]
 
 
 def console() -> "Console":

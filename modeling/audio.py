@@ -16,18 +16,17 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
 import numpy as np
-import soundfile
 import soxr
 import torch
 
 from .containers import head_stating_length, is_chained_ogg, missing_bytes
 from .ffmpeg import FfmpegError, demuxer_of, open_with_ffmpeg
+from .sndfile import SndfileError, container_of, open_with_sndfile
 
 MIN_SAMPLING_RATE_HZ, MAX_SAMPLING_RATE_HZ = 4_000, 768_000
 MAX_CHANNELS = 64
@@ -36,8 +35,6 @@ MAX_BLOCK_VALUES = 2**22  # frames x channels in one block, whatever a header cl
 MAX_SPOOLED_BYTES = 2**33  # of a file object, which may have no end (8 GiB)
 MAX_BYTES_IN_MEMORY = 2**25  # of a file object, the rest goes to a temporary file
 SLACK_SECONDS = 0.1  # some MP3 encoders count their own header frame
-UNKNOWN_FRAMES = 2**40  # years of sound: how libsndfile says that a header does not state the length
-CONTAINERS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")  # libsndfile knows rarer ones
 READABLE = "WAV, FLAC, OGG, Opus, MP3, AIFF and AU can be read, with ffmpeg also M4A, AAC, WMA, WebM and WavPack"
 SOURCES = (
     "a path, bytes, a binary file object, a numpy array or torch tensor of numbers, (samples,) or (channels, samples), "
@@ -302,27 +299,6 @@ def _spooled(source: BinaryIO, head: bytes = b"") -> BinaryIO:
         return copy
 
 
-class _Tape:
-    """A stream as libsndfile may have it: with no name, whose extension soundfile would believe, and with two ends,
-    which a damaged file makes libsndfile seek beyond."""
-
-    def __init__(self, stream: BinaryIO):
-        self._length = stream.seek(0, os.SEEK_END)
-        stream.seek(0)
-        self.read, self.tell, self._seek = stream.read, stream.tell, stream.seek
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._length}[whence]
-        return self._seek(min(max(0, start + offset), self._length))
-
-
-class _ForwardSoundFile(soundfile.SoundFile):
-    """Read from front to back. (soundfile seeks after every read, which a FLAC that was written to a pipe refuses.)"""
-
-    def seekable(self) -> bool:
-        return False
-
-
 @contextmanager
 def _open_stream(stream: BinaryIO, path: str | None = None) -> Iterator[_Recording]:
     """Decode a stream from its start, by the decoder that its first bytes name; errors of reading come through here."""
@@ -334,12 +310,10 @@ def _open_stream(stream: BinaryIO, path: str | None = None) -> Iterator[_Recordi
             raise _truncated(f"it promises {missing} bytes more than it holds")
         try:
             demuxer = "ogg" if is_chained_ogg(stream) else demuxer_of(head)
-            opened = _open_foreign(stream, path, demuxer) if demuxer else _open_native(stream, head)
+            opened = _open_foreign(stream, path, demuxer) if demuxer else _open_native(stream)
             with opened as recording:
                 yield recording
-        except soundfile.LibsndfileError as error:
-            raise _truncated(f"the sound breaks off ({error.error_string})") from error
-        except FfmpegError as error:
+        except (FfmpegError, SndfileError) as error:
             raise _truncated(error.message) if error.is_cut else _not_audio(error.message, head) from error
 
 
@@ -350,29 +324,18 @@ def _open_foreign(stream: BinaryIO, path: str | None, demuxer: str) -> Iterator[
 
 
 @contextmanager
-def _open_native(stream: BinaryIO, head: bytes) -> Iterator[_Recording]:
-    with _with_stated_length(stream, head) as whole, _ForwardSoundFile(_Tape(whole)) as file:
-        promised_frames = file.frames if file.frames < UNKNOWN_FRAMES else None
-        read = partial(file.read, dtype="float32", always_2d=True)
-        yield _Recording(file.samplerate, file.channels, promised_frames, read)
+def _open_native(stream: BinaryIO) -> Iterator[_Recording]:
+    with _with_stated_length(stream) as whole, open_with_sndfile(whole) as (rate, channels, promised_frames, read):
+        yield _Recording(rate, channels, promised_frames, read)
 
 
-def _with_stated_length(stream: BinaryIO, head: bytes) -> BinaryIO:
+def _with_stated_length(stream: BinaryIO) -> BinaryIO:
     """The stream, or a copy of it whose header lets libsndfile read to the end."""
-    stream.seek(0)
-    try:
-        with _ForwardSoundFile(_Tape(stream)) as file:
-            container = file.format
-    except soundfile.LibsndfileError as error:
-        raise _not_audio(error.error_string, head) from error
-    if container not in CONTAINERS:
-        raise _not_audio(f"{container} is not one of the formats read here", head)
-    if (new_head := head_stating_length(stream, container)) is not None:
-        stating, sound_start = new_head
-        stream.seek(sound_start)
-        return _spooled(stream, stating)
-    stream.seek(0)
-    return stream
+    if (new_head := head_stating_length(stream, container_of(stream))) is None:
+        return stream
+    stating, sound_start = new_head
+    stream.seek(sound_start)
+    return _spooled(stream, stating)
 
 
 def _not_audio(why: str, head: bytes) -> AudioError:

@@ -80,20 +80,19 @@ class CaptioningModel(MusicModel):
             and `probabilities`. Without a language model the captions are None, and `warnings` says how to get them.
         """
         question, sources = with_mark(prompt), list(audio) if isinstance(audio, (list, tuple)) else [audio]
-        if max_new_tokens is not None and max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be 1 or more")
-        self._refuse_wordless()
+        self._check_writing(max_new_tokens)
         tell = self._teller(long, story_model, story_endpoint)
         # bars of transformers, shown where somebody waits for much at a terminal
         with logging.tqdm(desc="heard", unit="s", disable=None if long else True) as bar:
             hearings = [Hearing(describe(each), words=Notes(self._finder() if long else None, bar)) for each in sources]
             answers = super().predict(audio, batch_size=batch_size, hearings=hearings, **options)
-        pairs = zip(answers if isinstance(answers, list) else [answers], hearings, strict=True)
+        listed = answers if isinstance(answers, list) else [answers]
+        pairs = zip(listed, hearings, strict=True)
         asked = [each for answer, hearing in pairs if "error" not in answer for each in self._asked(answer, hearing)]
         if self.language_model is not None:
             with self._listening():
                 self._write(asked, question, grounded, max_new_tokens or self.config.max_new_tokens, batch_size)
-        for answer in answers if isinstance(answers, list) else [answers]:
+        for answer in listed:
             if "segments" in answer:
                 self._tell(answer, tell, story_model)
         return answers
@@ -118,7 +117,10 @@ class CaptioningModel(MusicModel):
         if strange := strange_times(answer["story"], answer["segments"]):
             answer["warnings"].append(f"the story names {', '.join(strange)}, where no section begins or ends")
 
-    def _refuse_wordless(self) -> None:
+    def _check_writing(self, max_new_tokens: int | None = None) -> None:
+        """Raises ValueError where a caption would have no words."""
+        if max_new_tokens is not None and max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be 1 or more")
         if self.language_model is not None and self.tokenizer is None:
             raise ValueError(
                 "this model writes captions, but its folder has no tokenizer: set model.tokenizer to that of its "
@@ -327,7 +329,7 @@ class CaptioningModel(MusicModel):
         """
         hearing = Hearing(describe(audio), words=Notes())
         question = with_mark(prompt)
-        self._refuse_wordless()
+        self._check_writing()
         (answer,) = super().predict([audio], sampling_rate=sampling_rate, hearings=[hearing])
         ((_, about),) = self._asked(answer, hearing)
         with torch.no_grad():

@@ -5,7 +5,7 @@ from typing import ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import HubertConfig, PreTrainedConfig
 
-from .music_config import MusicConfig, as_sub_config
+from .music_config import MusicConfig, between, check_fields, one_of, read_sub_configs
 
 
 @strict
@@ -50,22 +50,16 @@ class BeatMeterConfig(MusicConfig):
     lags_per_octave: int = 24
 
     def __post_init__(self, **kwargs):
-        kinds = ("hubert", "mert_model")
-        self.backbone_config = as_sub_config("backbone_config", self.backbone_config or {}, HubertConfig, kinds)
+        read_sub_configs(self)
         self.backbone_config.layerdrop = 0.0  # the head hears every layer
         super().__post_init__(**kwargs)
 
     def validate_meters(self):
         """Runs on construction and on saving."""
-        problems = ("multi_label_classification", "single_label_classification")
-        heads = ("pooled", "tempogram", "single_layer", "multi_layer")
-        for name, allowed in (("head_type", heads), ("problem_type", problems)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}")
-        for name, least, most in (("lag_octaves", 1, 16), ("lags_per_octave", 1, 1_000), ("min_lag_seconds", 0.001, 60),
-                                  ("chunk_seconds", 0.01, 3_600)):  # fmt: skip
-            if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed are {least} to {most:,}")
+        check_fields(self, head_type=one_of("pooled", "tempogram", "single_layer", "multi_layer"))
+        check_fields(self, problem_type=one_of("multi_label_classification", "single_label_classification"))
+        check_fields(self, lag_octaves=between(1, 16), lags_per_octave=between(1, 1_000))
+        check_fields(self, min_lag_seconds=between(0.001, 60), chunk_seconds=between(0.01, 3_600))
         for name in ("thresholds", "pos_weight"):
             values = getattr(self, name)
             if values is not None and (len(values) != self.num_labels or not all(value > 0 for value in values)):

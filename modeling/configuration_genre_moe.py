@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from huggingface_hub.dataclasses import strict
 
-from .music_config import MusicConfig
+from .music_config import MusicConfig, between, check_fields, one_of
 
 
 @strict
@@ -61,12 +61,9 @@ class GenreMoeConfig(MusicConfig):
 
     def validate_mixture(self):
         """Runs on construction and on saving."""
-        for name, allowed in (("frontend", ("none", "musicnn")), ("encoder_type", ("mlp", "cnn", "lstm"))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}")
-        for name in ("num_features", "num_experts", "hidden_size", "expert_hidden_size", "expert_output_size"):
-            if not 1 <= getattr(self, name) <= 65_536:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed are 1 to 65,536")
+        check_fields(self, frontend=one_of("none", "musicnn"), encoder_type=one_of("mlp", "cnn", "lstm"))
+        sizes = ("num_features", "num_experts", "hidden_size", "expert_hidden_size", "expert_output_size")
+        check_fields(self, **dict.fromkeys(sizes, between(1, 65_536)))
         if not (self.max_z_score is None or self.max_z_score > 0):
             raise ValueError(f"max_z_score is {self.max_z_score}; allowed are numbers above 0, or None")
         if self.top_k is not None and not 1 <= self.top_k <= self.num_experts:

@@ -6,7 +6,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import ClapAudioConfig, PreTrainedConfig, WavLMConfig, XLMRobertaConfig
 
 from .affect import EMOTIONS, INTENSITIES, TEMPOS, VIBES, complaints
-from .music_config import MusicConfig, as_sub_config
+from .music_config import MusicConfig, read_sub_configs, refuse
 
 
 @strict
@@ -70,12 +70,9 @@ class MathRockAffectConfig(MusicConfig):
     uncertainty_weighting: bool = False
 
     def __post_init__(self, **kwargs):
-        for name, config_class in self.sub_configs.items():
-            if getattr(self, name) is not None or name != "text_config":
-                setattr(self, name, as_sub_config(name, getattr(self, name) or {}, config_class))
+        read_sub_configs(self, optional=("text_config",))
         super().__post_init__(**kwargs)
 
     def validate_affect(self):
         """Runs on construction and on saving."""
-        if complaint := next(complaints(self), None):
-            raise ValueError(complaint)
+        refuse(complaints(self))

@@ -5,10 +5,9 @@ from typing import ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import EncodecConfig, PreTrainedConfig
 
-from .music_config import MusicConfig, as_sub_config
+from .music_config import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, MusicConfig, check_fields, one_of, read_sub_configs
 
 GTZAN_GENRES = "blues classical country disco hiphop jazz metal pop reggae rock"
-PROBLEMS = ("single_label_classification", "multi_label_classification")
 
 
 @strict
@@ -16,8 +15,7 @@ class MegaAudioFormerConfig(MusicConfig):
     """`MegaAudioFormerConfig()` hears EnCodec 24 kHz at 1.5 kbit/s, 2 codebooks; 12 kbit/s are 16. Sizes are our own.
 
     Args:
-        codec_config, codec_name: an EncodecConfig or its fields; the name that `.ecdc` files of that codec state.
-        bandwidth_kbps: kbit/s of the codes; how many codebooks that is follows from the codec.
+        codec_config, codec_name, bandwidth_kbps: an EncodecConfig or its fields; its name in `.ecdc` files; kbit/s.
         level_db: root mean square (dB of full scale) that sound is brought to for the codec; None leaves it.
         frames_per_patch: codec frames that are packed, with all their codebooks, into one position of the encoder.
         code_embedding_size: of one code, before those of a patch are joined and projected to `hidden_size`.
@@ -58,7 +56,7 @@ class MegaAudioFormerConfig(MusicConfig):
     mask_span_frames: int = 10
 
     def __post_init__(self, **kwargs):
-        self.codec_config = as_sub_config("codec_config", self.codec_config or {}, EncodecConfig)
+        read_sub_configs(self)
         self.codec_config.target_bandwidths = [float(self.bandwidth_kbps)]
         super().__post_init__(**kwargs)
 
@@ -73,16 +71,9 @@ class MegaAudioFormerConfig(MusicConfig):
 
     def validate_tokens(self):
         """Runs on construction and on saving."""
-        if self.problem_type not in PROBLEMS:
-            raise ValueError(f"problem_type is {self.problem_type!r}; allowed are {', '.join(PROBLEMS)}")
-        for name in ("frames_per_patch", "code_embedding_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        for name in ("rope_theta", "rms_norm_eps"):  # of these and the next NaN is every family's matter
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
-        if self.initializer_range < 0:
-            raise ValueError(f"initializer_range is {self.initializer_range}; it must be 0 or above")
+        check_fields(self, problem_type=one_of("single_label_classification", "multi_label_classification"))
+        check_fields(self, frames_per_patch=AT_LEAST_1, code_embedding_size=AT_LEAST_1)
+        check_fields(self, rope_theta=POSITIVE, rms_norm_eps=POSITIVE, initializer_range=NOT_NEGATIVE)
         if not self.id2label:
             raise ValueError("id2label names no label; give one or more")
         if self.codec_config.sampling_rate != self.sampling_rate:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, HubertConfig, PreTrainedConfig
 
-from .music_config import MusicConfig, as_sub_config, as_text_config
+from .music_config import MusicConfig, as_sub_config, as_text_config, refuse
 from .music_tags import complaints, completed, default_tasks
 
 
@@ -59,9 +59,7 @@ class SonicVerseConfig(MusicConfig):
     candidates: int = 4
 
     def __post_init__(self, **kwargs):
-        self.audio_config = as_sub_config(
-            "audio_config", self.audio_config or {}, HubertConfig, ("hubert", "mert_model")
-        )
+        self.audio_config = as_sub_config("audio_config", self.audio_config, HubertConfig)
         self.audio_config.layerdrop = 0.0  # the projector hears every layer
         self.text_config = as_text_config(self.text_config or {})
         self.tasks = completed(default_tasks() if self.tasks is None else self.tasks)
@@ -69,8 +67,7 @@ class SonicVerseConfig(MusicConfig):
 
     def validate_captions(self):
         """Runs on construction and on saving."""
-        if found := complaints(self):
-            raise ValueError(found[0])
+        refuse(complaints(self))
 
     @property
     def audio_tokens(self) -> int:

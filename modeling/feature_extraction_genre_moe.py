@@ -19,10 +19,11 @@ from transformers.utils import logging
 from .audio import as_clips, read_audio
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .harmonic import harmonic_share
 from .level import at_level, gain_to_level
+from .sndfile import open_with_sndfile  # noqa: F401
 from .spectral import (
     chroma,
-    harmonic_share,
     log_mel_musicnn,
     mel_spectrogram,
     mfcc,
@@ -122,10 +123,12 @@ def statistics_at_level(features: Tensor, level_db: float | None) -> Tensor:
     """
     if level_db is None:
         return features
-    gain = gain_to_level(features[..., FEATURE_NAMES.index("rms")], level_db)
+    loudness = features[..., FEATURE_NAMES.index("rms")]
+    gain = gain_to_level(loudness, level_db)
     moved = features.clone()
     moved[..., 0] += 20 * gain.log10() * math.sqrt(NUM_MELS)  # the cosines of the transform are of length 1
-    moved[..., FEATURE_NAMES.index("rms")] *= gain
+    # set, not multiplied: a z-score would make much of how the last digit is rounded
+    moved[..., FEATURE_NAMES.index("rms")] = torch.where(gain == 1, loudness, 10 ** (level_db / 20))
     return moved
 
 

@@ -18,6 +18,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from .audio import as_clips
 from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .sndfile import open_with_sndfile  # noqa: F401
 from .spectral import mel_spectrogram, power_to_db, spectrogram
 
 

@@ -31,6 +31,7 @@ from .music_config import MusicConfig  # noqa: F401
 from .music_model import Hearing, MusicModel, rounded, unbatch
 from .pretrained import load_backbone, name_of_backbone, preprocessing, start_as_torch_does
 from .rhythm import Tempogram
+from .sndfile import open_with_sndfile  # noqa: F401
 from .windows import Window
 
 HEAT_SECONDS = 1.0  # what `explain` leaves out at a time

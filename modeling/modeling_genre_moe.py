@@ -18,34 +18,29 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from .audio import describe
+from .audio import describe  # noqa: F401 (named for transformers, as those below: see music_model.py)
 from .configuration_genre_moe import GenreMoeConfig
-from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
-from .feature_extraction_genre_moe import (
-    FEATURE_GROUPS,
-    FEATURE_NAMES,
-    FRAME_FEATURE_NAMES,
-    GenreMoeFeatureExtractor,
-    statistics_at_level,
-)
+from .containers import missing_bytes  # noqa: F401
+from .feature_extraction_genre_moe import FEATURE_NAMES, GenreMoeFeatureExtractor, statistics_at_level
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .genre_reasons import GenreReasoningModel
+from .harmonic import harmonic_share  # noqa: F401
 from .level import at_level  # noqa: F401
 from .mixture import (
-    TAGGRAM_STATISTICS,
     ConvEncoder,
     GatingNetwork,
     GenreClassificationHead,
     GenreExpert,
     LstmEncoder,
     gate_losses,
-    masked_mean,
     mlp_encoder,
     taggram_statistics,
 )
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import Hearing, MusicModel, rounded, unbatch
+from .music_model import rounded, unbatch
 from .musicnn import MSD_TAGS, MusicnnTagger
 from .pretrained import start_as_torch_does
+from .sndfile import open_with_sndfile  # noqa: F401
 from .spectral import spectrogram  # noqa: F401
 from .windows import split  # noqa: F401
 
@@ -77,7 +72,7 @@ def before_z_score(features: Tensor, config: GenreMoeConfig) -> Tensor:
     return features
 
 
-class GenreMoeForAudioClassification(MusicModel):
+class GenreMoeForAudioClassification(GenreReasoningModel):
     """Genre of a recording, or of its feature rows, with the weight that each genre's expert had in the answer."""
 
     config_class = GenreMoeConfig
@@ -275,77 +270,3 @@ class GenreMoeForAudioClassification(MusicModel):
             return self.normalise(torch.cat([self.features(taggram) for taggram in taggrams]))
         rows = torch.cat([torch.atleast_2d(tensor) for tensor in tensors])
         return self.bounded(rows) if already_normalised else self.normalise(rows)
-
-    # What the answer rests on
-
-    @property
-    def feature_names(self) -> list[str]:
-        if self.config.frontend == "musicnn" and self.config.encoder_type == "mlp":
-            return [f"{tag} {statistic}" for statistic in TAGGRAM_STATISTICS for tag in MSD_TAGS]
-        for names in (FEATURE_NAMES, FRAME_FEATURE_NAMES, MSD_TAGS):
-            if len(names) == self.config.num_features:
-                return list(names)
-        return [f"feature_{index + 1}" for index in range(self.config.num_features)]
-
-    def attribute(self, features: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Gradient x input of the winning genre's logit: (batch, num_features), summed over frames where there are any.
-
-        The input is the z-score, so a feature at the mean of the training songs counts nothing.
-        """
-        normalised = self.normalise(features).detach().requires_grad_()
-        logits = self.mix(self.encode(normalised, attention_mask)).logits
-        (gradient,) = torch.autograd.grad(logits.amax(-1).sum(), normalised)
-        attribution = (gradient * normalised).detach()
-        return attribution if attribution.dim() == 2 else attribution.sum(1)
-
-    def explain(self, audio: Any, *, sampling_rate: int | None = None) -> dict[str, Any]:
-        """What the answer rests on: gate weights, and per feature its value, z-score and attribution, strongest first.
-
-        `groups` sums the absolute attributions of each feature group, as shares of 1. One recording; raises AudioError.
-        """
-        hearing, features, attributions = Hearing(describe(audio)), [], []
-        with self._listening(gradients=True):
-            for window in self._split(audio, sampling_rate):
-                inputs = self.feature_extractor(
-                    window.samples, sampling_rate=self.config.sampling_rate, return_tensors="pt"
-                ).to(self.device)
-                mask = inputs.get("attention_mask")
-                with torch.no_grad():
-                    heard = self.features(**inputs)
-                    outputs = self.mix(self.encode(self.normalise(heard), mask))
-                hearing.add(window, unbatch(self.readings(outputs))[0])
-                features.append(heard if heard.dim() == 2 else masked_mean(heard, mask))
-                attributions.append(self.attribute(heard, mask))
-        weights = torch.tensor(hearing.votes, device=self.device) / sum(hearing.votes)
-        mean_features, attribution = (weights @ torch.cat(rows).float() for rows in (features, attributions))
-        z_scores = self.normalise(mean_features)
-        strongest = attribution.abs().argsort(descending=True).tolist()
-        return {
-            **self._answer(hearing, timeline=False),
-            "groups": self._group_shares(attribution),
-            "features": [
-                {
-                    "name": self.feature_names[i],
-                    "value": float(mean_features[i]),
-                    "z_score": float(z_scores[i]),
-                    "attribution": float(attribution[i]),
-                }
-                for i in strongest
-            ],
-        }
-
-    @property
-    def feature_groups(self) -> dict[str, slice]:
-        """Features that belong together, by name."""
-        if self.feature_names == list(FEATURE_NAMES):
-            return FEATURE_GROUPS
-        if self.config.frontend == "musicnn" and self.config.encoder_type == "mlp":
-            starts = range(0, self.config.num_features, len(MSD_TAGS))
-            return {
-                f"tag {name}": slice(i, i + len(MSD_TAGS)) for name, i in zip(TAGGRAM_STATISTICS, starts, strict=True)
-            }
-        return {name: slice(i, i + 1) for i, name in enumerate(self.feature_names)}
-
-    def _group_shares(self, attribution: Tensor) -> dict[str, float]:
-        shares = attribution.abs() / attribution.abs().sum().clamp(min=1e-12)
-        return {name: float(shares[group].sum()) for name, group in self.feature_groups.items()}

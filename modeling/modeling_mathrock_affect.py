@@ -31,6 +31,7 @@ from .lyrics import LyricsBranch
 from .music_config import MusicConfig  # noqa: F401
 from .music_model import Hearing, MusicModel, rounded, unbatch
 from .pretrained import load_tokenizer, start_as_torch_does
+from .sndfile import open_with_sndfile  # noqa: F401
 from .spectral import spectrogram  # noqa: F401
 from .towers import pretrained_towers
 from .windows import Window

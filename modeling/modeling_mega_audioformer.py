@@ -10,8 +10,6 @@ How the two meet follows MEGABYTE (Yu et al. 2023, arXiv 2305.07185), without it
 Shapes: codes (batch, codebooks, frames); sound (batch, samples); the global encoder (batch, patches, hidden_size).
 """
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -28,20 +26,20 @@ from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from .audio import describe
-from .codec import IGNORED, CodecEncoder, Codes, as_sources, masked, padded
+from .audio import describe  # noqa: F401 (named for transformers, as those below: see music_model.py)
+from .codec import IGNORED, CodecEncoder, masked
 from .codec_transformer import Attention, LocalEncoder, TransformerEncoder, TransformerLayer
 from .configuration_mega_audioformer import MegaAudioFormerConfig
-from .containers import missing_bytes  # noqa: F401 (named for transformers: see music_model.py)
-from .ecdc import open_ecdc
+from .containers import missing_bytes  # noqa: F401
+from .ecdc import open_ecdc  # noqa: F401
 from .ffmpeg import open_with_ffmpeg  # noqa: F401
+from .hearing_codes import CodeHearingModel
 from .level import at_level
 from .music_config import MusicConfig  # noqa: F401
-from .music_model import Hearing, MusicModel, rounded, unbatch
+from .music_model import MusicModel, rounded
 from .pretrained import load_tokenizer  # noqa: F401
-from .windows import Window, spans
-
-HEAT_SECONDS = 1.0  # what `explain` leaves out at a time
+from .sndfile import open_with_sndfile  # noqa: F401
+from .windows import Window  # noqa: F401
 
 
 @dataclass
@@ -257,7 +255,7 @@ class MegaAudioFormerForMaskedLM(MegaAudioFormerPreTrainedModel):
         return masked(codes, attention_mask, self.config, **options)
 
 
-class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
+class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel, CodeHearingModel):
     """Fine-tuning: one linear layer on the mean of the global encoder's answer over the frames that are there."""
 
     def __init__(self, config: MegaAudioFormerConfig):
@@ -296,52 +294,6 @@ class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
 
     # What it says
 
-    def predict(self, audio: Any = None, *, codes: Any = None, **options: Any) -> dict[str, Any] | list[dict[str, Any]]:
-        """As `MusicModel.predict`; also hears codes, without any sound.
-
-        `audio` may be an `.ecdc` file of the model's codec, in any form but an array. `codes` are whole numbers
-        (codebooks, frames), such as `codes_of` makes, or (batch, codebooks, frames), EnCodec's own (1, batch,
-        codebooks, frames) or a list, for which a list is answered; codebooks beyond the model's are left out. Durations
-        are then by the codec's frame rate, and silence is not recognised.
-        """
-        if (audio is None) == (codes is None):
-            raise ValueError("give either a recording or codes=, one of the two")
-        return super().predict(audio if codes is None else as_sources(codes), **options)
-
-    def codes_of(self, audio: Any, *, sampling_rate: int | None = None) -> np.ndarray:
-        """Codes of one recording as `predict` hears it, whole numbers (codebooks, frames); sound or `.ecdc`.
-
-        They are encoded window by window, and of a last one that overlaps only what is new. Raises AudioError.
-        """
-        parts = []
-        with self._listening():
-            for window in self._split(audio, sampling_rate):
-                codes = self._codes(window.samples)
-                parts.append(codes[:, codes.shape[1] - self._new_frames(window, codes) :].cpu().numpy())
-        return np.concatenate(parts, axis=1)
-
-    def _split(self, source: Any, sampling_rate: float | None) -> Iterator[Window]:
-        if isinstance(source, Codes):
-            source.check(self.config)
-        frames = source if isinstance(source, Codes) else open_ecdc(source, self.config)
-        if frames is None:
-            yield from super()._split(source, sampling_rate)
-            return
-        rate, books = self.config.frame_rate, self.config.num_codebooks
-        for start, stop, new in spans(frames.num_frames, round(self.config.window_seconds * rate)):
-            window = Window(frames.read(start, stop)[:books].astype(np.int64), start / rate, stop / rate, new / rate)
-            self._check_long_enough(window, source)
-            yield window
-
-    def _read(self, heard: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """Windows of sound (samples,) or codes (codebooks, frames); the first are encoded one by one."""
-        codes, mask = padded([self._codes(window) for window in heard])
-        return unbatch(self.readings(self(codes, mask)))
-
-    def _codes(self, window: np.ndarray) -> Tensor:
-        heard = torch.from_numpy(window).to(self.device)
-        return heard if window.ndim == 2 else self.model.tokens(None, None, heard[None])[0][0]
-
     def readings(self, outputs: MegaAudioFormerOutput) -> dict[str, Tensor]:
         logits = outputs.logits.float()
         many = self.config.problem_type == "multi_label_classification"
@@ -356,41 +308,3 @@ class MegaAudioFormerForAudioClassification(MegaAudioFormerPreTrainedModel):
             "uncertain": not probabilities[predicted] >= self.config.abstain_below,
             "probabilities": probabilities,
         }
-
-    # What the answer rests on
-
-    def explain(self, audio: Any, *, sampling_rate: int | None = None) -> dict[str, Any]:
-        """The answer with what it rests on: `heat`, for each second by how much the leading label's logit falls when
-        that second is not heard. Each comes once, by the first window that holds it. One recording, sound or `.ecdc`;
-        raises AudioError.
-        """
-        hearing, heat = Hearing(describe(audio)), []
-        with self._listening():
-            for window in self._split(audio, sampling_rate):
-                codes = self._codes(window.samples)[None]
-                output = self(codes)
-                hearing.add(window, unbatch(self.readings(output))[0])
-                heat += self._heat(window, codes, output.logits[0])
-        return {**self._answer(hearing, timeline=False), "heat": heat}
-
-    def _heat(self, window: Window, codes: Tensor, logits: Tensor) -> list[dict[str, Any]]:
-        leader, frames, new = int(logits.argmax()), codes.shape[-1], self._new_frames(window, codes)
-        rate, start = self.config.frame_rate, window.end_seconds - window.new_seconds
-        second = round(HEAT_SECONDS * rate)
-        left_out = (torch.arange(frames, device=codes.device) - (frames - new)).div(second, rounding_mode="floor")
-        mask = left_out != torch.arange(-(-new // second), device=codes.device)[:, None]
-        falls = logits[leader] - self(codes.expand(len(mask), -1, -1), mask).logits[:, leader]
-        return [
-            {
-                "start_seconds": round(start + part * second / rate, 3),
-                "end_seconds": round(min(start + (part + 1) * second / rate, window.end_seconds), 3),
-                "label": self.config.labels[leader],
-                "heat": fall,
-            }
-            for part, fall in enumerate(falls.tolist())
-        ]
-
-    def _new_frames(self, window: Window, codes: Tensor) -> int:
-        """How many of a window's last frames no earlier window held."""
-        frames = math.ceil(round(window.new_seconds * self.config.frame_rate, 6))  # but for a rounding error
-        return min(frames, codes.shape[-1])

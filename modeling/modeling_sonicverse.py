@@ -49,6 +49,7 @@ from .projector import (
     word_loss,
 )
 from .sections import SectionFinder  # noqa: F401
+from .sndfile import open_with_sndfile  # noqa: F401
 from .spectral import mel_spectrogram  # noqa: F401
 from .stories import story  # noqa: F401
 from .storytellers import teller  # noqa: F401

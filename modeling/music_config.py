@@ -7,7 +7,7 @@ is refused here, before a model is built of it.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -21,6 +21,8 @@ HARMLESS = {"_name_or_path", "_commit_hash", "_attn_implementation_autoset"}  # 
 DTYPES = (None, "float32", "float16", "bfloat16")
 SIZE = re.compile(r"num_\w+|depths|(?:\w+_)?(?:size|dim|layers|heads|channels|kernel|stride|filters|ratios|tokens)")
 AT_LEAST_ONE = re.compile(r"(?:\w+_)?(?:hidden_size|heads)")
+Rule = Callable[[Any], str | None]  # of a field's value: what it is and should be; None where it is right
+KNOWN_AS = {"hubert": ("hubert", "mert_model")}  # a config of MERT is one of HuBERT
 LARGEST_SIZE, MOST_LAYERS, MOST_LABELS, LONGEST_WINDOW_SECONDS = 1_000_000, 1_000, 100_000, 3_600.0
 
 
@@ -30,20 +32,29 @@ def own_fields(config_class: type[PreTrainedConfig]) -> set[str]:
 
 
 def as_sub_config(
-    name: str, given: dict | PreTrainedConfig, config_class: type[PreTrainedConfig], kinds: tuple[str, ...] = ()
+    name: str, given: dict | PreTrainedConfig | None, config_class: type[PreTrainedConfig]
 ) -> PreTrainedConfig:
     """The config of a part, of a config or its fields; what else stands in it, such as where it lay, is left out.
 
-    Raises ValueError where it is of another `model_type` than the class's, or than `kinds`, those allowed.
+    Raises ValueError where it is of another `model_type` than the class's, or than those it is KNOWN_AS.
     """
+    given = given or {}
     if not isinstance(given, (dict, PreTrainedConfig)):
         raise ValueError(f"{name} is {type(given).__name__}; it must be an object of fields")
-    given, kinds = given if isinstance(given, dict) else given.to_dict(), kinds or (config_class.model_type,)
+    given = given if isinstance(given, dict) else given.to_dict()
+    kinds = KNOWN_AS.get(config_class.model_type, (config_class.model_type,))
     if given.get("model_type", kinds[0]) not in kinds:
         allowed = f"{'is' if len(kinds) == 1 else 'are'} {' and '.join(map(repr, kinds))}"
         raise ValueError(f"{name} is a {given['model_type']!r}; allowed {allowed}")
     own = own_fields(config_class)
     return config_class(**{field: value for field, value in given.items() if field in own})
+
+
+def read_sub_configs(config: PreTrainedConfig, optional: tuple[str, ...] = ()) -> None:
+    """Makes configs of a config's parts, with defaults of those that are None, but for the optional, which stay so."""
+    for name, config_class in config.sub_configs.items():
+        if name not in optional or getattr(config, name) is not None:
+            setattr(config, name, as_sub_config(name, getattr(config, name), config_class))
 
 
 def as_text_config(given: dict | PreTrainedConfig) -> PreTrainedConfig:
@@ -91,6 +102,34 @@ def complaint_about(name: str, value: float) -> str | None:
     least = 1 if AT_LEAST_ONE.fullmatch(name) else 0
     most = MOST_LAYERS if name.endswith("layers") or name == "depths" else LARGEST_SIZE
     return None if least <= value <= most else f"{name} is {value}; allowed are {least} to {most:,}"
+
+
+def must_be(told: str, right: Callable[[Any], bool]) -> Rule:
+    return lambda value: None if right(value) else f"{value}; it must be {told}"
+
+
+def between(least: float, most: float) -> Rule:
+    return lambda value: None if least <= value <= most else f"{value}; allowed are {least:,} to {most:,}"
+
+
+def one_of(*choices: str) -> Rule:
+    return lambda value: None if value in choices else f"{value!r}; allowed are {', '.join(choices)}"
+
+
+AT_LEAST_1 = must_be("1 or more", lambda value: value >= 1)
+NOT_NEGATIVE = must_be("0 or above", lambda value: not value < 0)  # NaN is `validate_numbers`' matter, here and below
+POSITIVE = must_be("above 0", lambda value: not value <= 0)
+
+
+def check_fields(config: PreTrainedConfig, **rules: Rule) -> None:
+    """Raises ValueError for the first field of a config with which its rule finds something wrong."""
+    refuse(f"{name} is {wrong}" for name, rule in rules.items() if (wrong := rule(getattr(config, name))))
+
+
+def refuse(complaints: Iterable[str]) -> None:
+    """Raises ValueError for the first complaint, if there is one."""
+    for complaint in complaints:
+        raise ValueError(complaint)
 
 
 def checked_labels(id2label: Any) -> dict[int, str]:

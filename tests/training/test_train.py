@@ -1,6 +1,7 @@
 """Training from an experiment file to a Hub folder, on miniature tables: what it writes, and a resume after a kill."""
 
 import json
+import math
 import pickle
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from killing import train_and_kill
 from safetensors.torch import load_file
 from tampering import CANARY, Hostile
 
+from linernotes.modeling.feature_extraction_genre_moe import FEATURE_NAMES
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
 from linernotes.training.checkpoints import last_whole_checkpoint
 from linernotes.training.config import ConfigError, load_experiment
@@ -94,6 +96,17 @@ def test_evaluation_writes_figures_pictures_and_predictions(trained, data_dir, t
     assert {path.stem for path in (tmp_path / "plots").glob("*.png")} >= {
         *("confusion_matrix_cross_validation", "roc_curves_cross_validation", "training_curves", "feature_importance"),
     }
+
+
+def test_rows_of_one_level_have_no_deviation_of_their_level(data_dir, config):
+    """Not even by rounding: a z-score would make a feature of it."""
+    experiment = load_experiment(config, ["model.level_db=-16.0"])
+    rows = genre_moe.load_data(experiment, [data_dir]).crossed
+    mean, deviation = genre_moe.statistics(rows, genre_moe.config_of(experiment))
+    rms = FEATURE_NAMES.index("rms")
+    assert mean[rms] == pytest.approx(math.log(10 ** (-16 / 20)), abs=1e-6)
+    assert deviation[rms] == 1.0
+    assert deviation[0] != genre_moe.statistics(rows, genre_moe.config_of(load_experiment(config)))[1][0]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data_dir, config, tmp_path):

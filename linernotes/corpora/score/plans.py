@@ -109,26 +109,16 @@ def draw_plan(
     contrast: quiet and loud by turns of a few seconds.
     Takes one number from `rng`. Raises ValueError for what is not known and what a style does not do.
     """
-    check_wishes(style, seconds, meter, grouping, polyrhythm, drums, voice)
+    check_wishes(style, seconds, meter, grouping, polyrhythm, drums, voice, program)
     check_directions(style, polyrhythm, tempo_bpm, pulse, drive, contrast)
-    if program is not None and (style != "solo" or not 0 <= program < 120):
-        raise ValueError(f"program={program} with style={style!r}: give 0 to 119, and to the style solo only")
     way, dice = STYLES[style], Dice(int(rng.integers(2**62)), "plan")
     meters = _draw_meters(dice, way, seconds, meter, grouping, pulse, polyrhythm)
     tempo = _draw_tempo(dice, way, meters, seconds) if tempo_bpm is None else tempo_bpm
     chosen_key = Key(dice.whole(0, 11), dice.weigh(way.modes)) if key is None else parse_key(key)
     call = Call(meters[0], chosen_key.mode, tempo * meters[0].felt_quarters, program)
     layers = _draw_layers(dice, call, polyrhythm, joined=bool(drums or voice))
-    sections = _draw_form(dice, way, call, layers)
-    seats = _seat(dice, way, call, layers, drums, voice)
-    if drive is not None:
-        seats = driven(dice.of("drive"), seats, drive)
-    if contrast:
-        bar_seconds = meters[0].quarters * 60.0 / call.quarter_bpm
-        sections, seats = contrasted(dice.of("contrast"), sections, seats, bar_seconds)
-    accent, seats = _draw_accents(dice, seats)
+    sections, seats, accent = _draw_band(dice, way, call, layers, drums, voice, drive, contrast)
     swings = all(m.pulse == 1.0 for m in meters) and not (layers and layers.alone)
-    form_quarters = sum(section.bars for section in sections) * meters[0].quarters
     return Plan(
         style=style,
         seed=dice.whole(0, 2**48),
@@ -137,14 +127,34 @@ def draw_plan(
         scale=way.scales[chosen_key.mode],
         meters=meters,
         tempo_bpm=tempo,
-        swing=round(way.swing(dice, call.quarter_bpm), 3) if swings else 1.0,
         sections=sections,
         seats=seats,
         polyrhythm=layers,
         accent=accent,
-        start_quarters=0.0 if from_the_top else dice.between(0.0, form_quarters),
-        **_draw_playing(dice, way),
+        **_draw_playing(dice, way, call, sections, swings, from_the_top),
     )
+
+
+def _draw_band(
+    dice: Dice,
+    way: Style,
+    call: Call,
+    layers: Polyrhythm | None,
+    drums: bool | None,
+    voice: bool | None,
+    drive: str | None,
+    contrast: bool,
+) -> tuple[tuple[Section, ...], tuple[Seat, ...], float]:
+    """The sections, who plays in them as is told, and how strongly the meter is accented."""
+    sections = _draw_form(dice, way, call, layers)
+    seats = _seat(dice, way, call, layers, drums, voice)
+    if drive is not None:
+        seats = driven(dice.of("drive"), seats, drive)
+    if contrast:
+        bar_seconds = call.meter.quarters * 60.0 / call.quarter_bpm
+        sections, seats = contrasted(dice.of("contrast"), sections, seats, bar_seconds)
+    accent, seats = _draw_accents(dice, seats)
+    return sections, seats, accent
 
 
 def _draw_form(dice: Dice, way: Style, call: Call, layers: Polyrhythm | None) -> tuple[Section, ...]:
@@ -160,8 +170,14 @@ def _draw_layers(dice: Dice, call: Call, ratio: str | None, joined: bool) -> Pol
     return replace(layers, alone=layers.alone and not joined)
 
 
-def _draw_playing(dice: Dice, way: Style) -> dict[str, float]:
+def _draw_playing(
+    dice: Dice, way: Style, call: Call, sections: tuple[Section, ...], swings: bool, from_the_top: bool
+) -> dict[str, float]:
+    """How all of it is played, and where in the form the clip begins."""
+    form_quarters = sum(section.bars for section in sections) * call.meter.quarters
     return {
+        "swing": round(way.swing(dice, call.quarter_bpm), 3) if swings else 1.0,
+        "start_quarters": 0.0 if from_the_top else dice.between(0.0, form_quarters),
         "density": dice.between(0.0, 1.0),
         "syncopation": max(dice.between(-0.4, 0.9), 0.0),
         "fills": dice.between(0.0, 1.0),
@@ -178,6 +194,7 @@ def check_wishes(
     polyrhythm: str | None = None,
     drums: bool | None = None,
     voice: bool | None = None,
+    program: int | None = None,
 ) -> None:
     """Raises ValueError for what `draw_plan` cannot be asked for."""
     if style not in STYLES:
@@ -194,6 +211,8 @@ def check_wishes(
         raise ValueError(f"{style} has no drums: leave drums out, or choose another style")
     if style == "solo" and (voice or polyrhythm):
         raise ValueError("solo is one instrument: it has neither voice nor polyrhythm; choose another style")
+    if program is not None and (style != "solo" or not 0 <= program < 120):
+        raise ValueError(f"program={program} with style={style!r}: give 0 to 119, and to the style solo only")
 
 
 def check_directions(

@@ -24,8 +24,9 @@ from linernotes.corpora.generated import generated_set
 from linernotes.corpora.generators import SAMPLING_RATE, generate_clip
 from linernotes.modeling.configuration_genre_moe import GenreMoeConfig as Config
 from linernotes.modeling.feature_extraction_genre_moe import FEATURE_GROUPS
-from linernotes.modeling.modeling_genre_moe import TAGGRAM_STATISTICS, before_z_score
+from linernotes.modeling.mixture import TAGGRAM_STATISTICS
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification as Model
+from linernotes.modeling.modeling_genre_moe import before_z_score
 from linernotes.modeling.musicnn import MSD_TAGS
 from linernotes.report.pictures import feature_importance, waveforms_and_spectrograms
 from linernotes.training import answers, teachers, triplets
@@ -215,7 +216,8 @@ def create_model(experiment: Any, rows: Dataset) -> Model:
 
 def statistics(rows: Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of every feature: of real rows where they have it, of generated ones where they do not."""
-    features = before_z_score(torch.from_numpy(raw_features(rows)), config).numpy()
+    # in double precision: by rounding, even a column of one number would deviate
+    features = before_z_score(torch.from_numpy(raw_features(rows)), config).double().numpy()
     real = np.array([source != GENERATED for source in rows["source"]]) & np.isin(rows["label"], config.labels)
     best = np.where(real[:, None] | np.isnan(features[real]).all(0), features, np.nan)
     best[:, np.isnan(best).all(0)] = 0.0  # no row has it: the model will take it for the mean, whatever that is

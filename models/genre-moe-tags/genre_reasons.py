@@ -1,0 +1,1 @@
+../../modeling/genre_reasons.py

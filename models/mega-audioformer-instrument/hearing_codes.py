@@ -1,0 +1,1 @@
+../../modeling/hearing_codes.py
