@@ -161,6 +161,7 @@ def test_no_conversion_runs_code(kind, content, towers, tmp_path):
     file.write_bytes(content)
     for command, options in (("beatmeter", []), ("mathrock", towers)):
         assert "no checkpoint that can be read safely" in run("convert", command, file, "--out", "out", *options)
+    assert "cannot be read: it " in run("convert", "genre-moe", file, "--out", "out")
     assert not Path("out").exists()
 
 
