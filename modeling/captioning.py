@@ -132,11 +132,6 @@ class CaptioningModel(MusicModel):
     def _finder(self) -> SectionFinder:
         return SectionFinder(max_seconds=self.config.caption_seconds)
 
-    def _inputs(self, waveforms: list[np.ndarray]) -> dict[str, Tensor]:
-        rate = self.config.sampling_rate
-        inputs = self.feature_extractor(waveforms, sampling_rate=rate, padding=True, return_tensors="pt")
-        return dict(inputs.to(self.device))
-
     def _read_windows(self, batch: list[tuple[Hearing, Window]]) -> list[dict[str, np.ndarray]]:
         states, mask = self.encode(**self._inputs([window.samples for _, window in batch]))
         pooled = self.projector.pool(states, mask)

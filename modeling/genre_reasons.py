@@ -49,9 +49,7 @@ class GenreReasoningModel(MusicModel):
         hearing, features, attributions = Hearing(describe(audio)), [], []
         with self._listening(gradients=True):
             for window in self._split(audio, sampling_rate):
-                inputs = self.feature_extractor(
-                    window.samples, sampling_rate=self.config.sampling_rate, return_tensors="pt"
-                ).to(self.device)
+                inputs = self._inputs([window.samples])
                 mask = inputs.get("attention_mask")
                 with torch.no_grad():
                     heard = self.features(**inputs)
