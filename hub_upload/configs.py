@@ -21,10 +21,12 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig, SequenceFeatureExtrac
 from linernotes.hub_upload.strict_json import LARGEST_TEXT, read_json
 
 LABELS = ("id2label", "label2id")
-SIZE = re.compile(r"num_\w+|\w+_(?:size|dim|layers|heads|channels)")
+# These three as in modeling/music_config.py, which is not imported here: a test holds them equal.
+SIZE = re.compile(r"num_\w+|depths|(?:\w+_)?(?:size|dim|layers|heads|channels|kernel|stride|filters|ratios|tokens)")
 LARGEST_SIZE = 1_000_000
-CLASS_OF_MODULE = re.compile(r"([A-Za-z_]\w*)\.[A-Za-z_]\w*", re.ASCII)
 FETCHING = {"attn_implementation", "experts_implementation", "quantization_config", "custom_pipelines"}
+FETCHING |= {"configuration_files", "transformers_weights"}
+CLASS_OF_MODULE = re.compile(r"([A-Za-z_]\w*)\.[A-Za-z_]\w*", re.ASCII)
 BUILDERS = ("Config", "FeatureExtractor")  # how the classes that declare keys end
 AGAIN = "download or export it again"
 UNKNOWN = f"known neither to its code nor to transformers: {AGAIN}"
@@ -101,7 +103,7 @@ def _check_remote_code(value: Any, files: dict[str, Path]) -> Iterator[str]:
     """Code that is named must lie in this folder."""
     for place, block in _blocks(value):
         if fetching := sorted(FETCHING & set(block)):
-            yield f"sets {_some(place, fetching)}, which has code from elsewhere run: remove it"
+            yield f"sets {_some(place, fetching)}, by which transformers would run or load what is elsewhere: remove it"
         auto_map = block.get("auto_map", {})
         if not isinstance(auto_map, dict):
             yield f"has an auto_map that is no object of class names but {type(auto_map).__name__}: {AGAIN}"

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from linernotes.api import folder_of
+from linernotes.hub_upload.errors import PublishError
 from linernotes.terminal import from_extra, hush, refusing, tell
 
 conversion = typer.Typer(
@@ -25,6 +27,18 @@ def convert_beatmeter(
     run = from_extra("train", "convert_beatmeter", "convert")
     with refusing(ValueError, OSError):
         tell(run(checkpoint, out, backbone=backbone))
+
+
+@conversion.command("genre-moe")
+def convert_genre_moe(
+    checkpoint: Annotated[Path, typer.Argument(help="The moe_genre_checkpoint.pt of Music Genre MoE.")],
+    out: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
+) -> None:
+    """Write a Music Genre MoE checkpoint as a model folder; prints the folder."""
+    hush()
+    run = from_extra("hub", "hub_upload.checkpoint", "convert_checkpoint")
+    with refusing(PublishError):
+        tell(run(checkpoint, folder_of("genre-moe"), out))
 
 
 @conversion.command("mathrock")

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from linernotes.checkpoints import read_checkpoint, refuse_others
 from linernotes.modeling.modeling_beatmeter import BeatMeterForMeterClassification as Model
+from linernotes.torch_files import read_checkpoint, refuse_others
 from linernotes.training.lora import add_lora, merge_lora, trained_state
 
 FINETUNED, LEGACY = "head_state_dict", "classifier_state_dict"

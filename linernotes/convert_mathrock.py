@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from transformers import ClapConfig, WavLMConfig
 
-from linernotes.checkpoints import read_checkpoint, refuse_others
 from linernotes.modeling.configuration_mathrock_affect import MathRockAffectConfig as Config
 from linernotes.modeling.modeling_mathrock_affect import MathRockForAffect as Model
 from linernotes.modeling.pretrained import name_of_backbone
 from linernotes.modeling.towers import heard_by
+from linernotes.torch_files import read_checkpoint, refuse_others
 
 STATE = "model_state_dict"
 WAVLM, CLAP = "microsoft/wavlm-base", "laion/clap-htsat-unfused"

@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, HubertConfig, HubertModel
 
-from linernotes.checkpoints import read_checkpoint, refuse_others
 from linernotes.modeling.modeling_sonicverse import SonicVerseForConditionalGeneration as Model
 from linernotes.modeling.modeling_sonicverse import speaker_config
 from linernotes.modeling.music_tags import CLASSES
 from linernotes.modeling.pretrained import load_backbone, load_tokenizer, name_of_backbone, preprocessing
+from linernotes.torch_files import read_checkpoint, refuse_others
 
 TRAINED, ADAPTER = "non_lora_trainables.bin", ("adapter_model.safetensors", "adapter_model.bin")
 PREFIX = re.compile(r"(?:base_model\.model\.)?(?:model\.)?audio_mert_lmm_projector\.")

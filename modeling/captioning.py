@@ -5,6 +5,7 @@ of any stretch of windows without listening again; of frames and words nothing s
 """
 
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ class CaptioningModel(MusicModel):
             grounded: sentences that contradict what the heads are sure of are not said: where a caption does, or says
                 nothing, others are tried; what contradicts even in the best of them is taken out and listed in
                 `withheld`. A caption that then states nothing gives way to what is heard.
-            max_new_tokens: of a caption; `config.max_new_tokens` by default.
+            max_new_tokens: of a caption, 1 or more; `config.max_new_tokens` by default.
             story_model: what tells the story of a long recording, a causal language model on the Hub or in a folder,
                 or with `story_endpoint`, the address of an OpenAI-compatible service, one of its models. By default it
                 is composed of the facts. Where the story cannot be told it is composed, and `warnings` says why;
@@ -119,8 +120,9 @@ class CaptioningModel(MusicModel):
 
     def _check_writing(self, max_new_tokens: int | None = None) -> None:
         """Raises ValueError where a caption would have no words."""
-        if max_new_tokens is not None and max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be 1 or more")
+        whole = isinstance(max_new_tokens, Integral) and not isinstance(max_new_tokens, bool)
+        if max_new_tokens is not None and not (whole and max_new_tokens >= 1):
+            raise ValueError(f"max_new_tokens is {max_new_tokens!r}; it must be a whole number, 1 or more")
         if self.language_model is not None and self.tokenizer is None:
             raise ValueError(
                 "this model writes captions, but its folder has no tokenizer: set model.tokenizer to that of its "
@@ -131,11 +133,6 @@ class CaptioningModel(MusicModel):
 
     def _finder(self) -> SectionFinder:
         return SectionFinder(max_seconds=self.config.caption_seconds)
-
-    def _inputs(self, waveforms: list[np.ndarray]) -> dict[str, Tensor]:
-        rate = self.config.sampling_rate
-        inputs = self.feature_extractor(waveforms, sampling_rate=rate, padding=True, return_tensors="pt")
-        return dict(inputs.to(self.device))
 
     def _read_windows(self, batch: list[tuple[Hearing, Window]]) -> list[dict[str, np.ndarray]]:
         states, mask = self.encode(**self._inputs([window.samples for _, window in batch]))

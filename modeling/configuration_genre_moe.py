@@ -51,7 +51,6 @@ class GenreMoeConfig(MusicConfig):
     entropy_weight: float = 0.01
     gate_alignment_weight: float = 0.0
     mutual_information_weight: float = 0.0
-    initializer_range: float = 0.02
 
     def __post_init__(self, **kwargs):
         self.feat_mean = list(self.feat_mean) if self.feat_mean is not None else [0.0] * self.num_features

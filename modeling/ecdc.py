@@ -129,11 +129,3 @@ def _header(data: bytes) -> tuple[dict[str, Any], int]:
     if max(abs(header["al"]), abs(header["nc"])) >= 2**63:  # a number that is too long to be printed
         raise AudioError("not_audio", "its header states more than any file holds: the file is damaged; fetch it again")
     return header, HEAD.size + size
-
-
-def write_ecdc(file: BinaryIO, codes: np.ndarray, *, codec_name: str, num_samples: int, bits: int = 10) -> None:
-    """Writes the codes (codebooks, frames) of `num_samples` samples as `encodec` does, with no language model."""
-    header = json.dumps({"m": codec_name, "al": num_samples, "nc": len(codes), "lm": False}).encode()
-    file.write(HEAD.pack(MAGIC, VERSION, len(header)) + header)
-    values = np.asarray(codes).T.reshape(-1, 1)
-    file.write(np.packbits((values >> np.arange(bits)) & 1, bitorder="little").tobytes())

@@ -18,7 +18,7 @@ from .musicnn import MSD_TAGS
 class GenreReasoningModel(MusicModel):
     """`explain` of a model that hears features; config: a GenreMoeConfig.
 
-    features, normalise, encode, mix: the model's own steps from what the extractor gives to its output.
+    features, normalise, encode, judge: the model's own steps from what the extractor gives to its output.
     """
 
     @property
@@ -36,7 +36,7 @@ class GenreReasoningModel(MusicModel):
         The input is the z-score, so a feature at the mean of the training songs counts nothing.
         """
         normalised = self.normalise(features).detach().requires_grad_()
-        logits = self.mix(self.encode(normalised, attention_mask)).logits
+        logits = self.judge(self.encode(normalised, attention_mask)).logits
         (gradient,) = torch.autograd.grad(logits.amax(-1).sum(), normalised)
         attribution = (gradient * normalised).detach()
         return attribution if attribution.dim() == 2 else attribution.sum(1)
@@ -49,13 +49,11 @@ class GenreReasoningModel(MusicModel):
         hearing, features, attributions = Hearing(describe(audio)), [], []
         with self._listening(gradients=True):
             for window in self._split(audio, sampling_rate):
-                inputs = self.feature_extractor(
-                    window.samples, sampling_rate=self.config.sampling_rate, return_tensors="pt"
-                ).to(self.device)
+                inputs = self._inputs([window.samples])
                 mask = inputs.get("attention_mask")
                 with torch.no_grad():
                     heard = self.features(**inputs)
-                    outputs = self.mix(self.encode(self.normalise(heard), mask))
+                    outputs = self.judge(self.encode(self.normalise(heard), mask))
                 hearing.add(window, unbatch(self.readings(outputs))[0])
                 features.append(heard if heard.dim() == 2 else masked_mean(heard, mask))
                 attributions.append(self.attribute(heard, mask))

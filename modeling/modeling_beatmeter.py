@@ -204,13 +204,6 @@ class BeatMeterForMeterClassification(MusicModel):
 
     # What it says
 
-    def _inputs(self, waveforms: list[np.ndarray]) -> Any:
-        rate = self.config.sampling_rate
-        return self.feature_extractor(waveforms, sampling_rate=rate, padding=True, return_tensors="pt").to(self.device)
-
-    def _read(self, waveforms: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        return unbatch(self.readings(self(**self._inputs(waveforms))))
-
     def readings(self, outputs: BeatMeterOutput) -> dict[str, Tensor]:
         """`polyrhythm` is read window by window: a song that goes from 3 to 4 has two meters and no polyrhythm."""
         many = self.config.problem_type == "multi_label_classification"

@@ -137,7 +137,7 @@ class GenreMoeForAudioClassification(GenreReasoningModel):
         """
         features = self.features(input_values, attention_mask)
         hidden_states = self.encode(features if already_normalised else self.normalise(features), attention_mask)
-        output = self.mix(hidden_states)
+        output = self.judge(hidden_states)
         if self.config.output_hidden_states if output_hidden_states is None else output_hidden_states:
             output.hidden_states = (hidden_states,)
         if labels is not None:
@@ -145,7 +145,7 @@ class GenreMoeForAudioClassification(GenreReasoningModel):
             output = GenreMoeOutput(loss=loss, **output)  # anew: the loss is the first of a tuple
         return output
 
-    def mix(self, hidden_states: Tensor) -> GenreMoeOutput:
+    def judge(self, hidden_states: Tensor) -> GenreMoeOutput:
         """The network behind the encoder: gate, experts, classifier."""
         gate_weights = self.gate(hidden_states)
         expert_outputs = self.consult(hidden_states, gate_weights)
@@ -241,7 +241,7 @@ class GenreMoeForAudioClassification(GenreReasoningModel):
             return super().predict(audio, sampling_rate=sampling_rate, **options)
         self._refuse_random_weights()
         with self._listening():
-            rows = unbatch(self.readings(self.mix(self.encode(z_scores))))
+            rows = unbatch(self.readings(self.judge(self.encode(z_scores))))
         answers = [{"model": self.config.model_name, **self.decode(row)} for row in rows]
         return answers if len(answers) > 1 or isinstance(audio, (list, tuple)) else answers[0]
 

@@ -254,10 +254,6 @@ class MathRockForAffect(MusicModel):
             )
         return Hearing(path, words=self.lyrics.read_text(text, self.tokenizer))
 
-    def _inputs(self, waveforms: list[np.ndarray]) -> Any:
-        rate = self.config.sampling_rate
-        return self.feature_extractor(waveforms, sampling_rate=rate, return_tensors="pt").to(self.device)
-
     def _read_windows(self, batch: list[tuple[Hearing, Window]]) -> list[dict[str, np.ndarray]]:
         lyrics, words = None, [hearing.words for hearing, _ in batch]
         if any(each is not None for each in words):

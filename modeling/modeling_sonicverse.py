@@ -81,7 +81,6 @@ class SonicVerseForConditionalGeneration(CaptioningModel):
     config_class = SonicVerseConfig
     auto_classes = ("AutoModel",)
     supports_gradient_checkpointing = True
-    accepts_loss_kwargs = False  # the loss is a mean of each batch: the Trainer divides it where it accumulates
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BatchFeature, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from .audio import AudioError, describe, stream_audio
@@ -268,8 +268,12 @@ class MusicModel(PreTrainedModel):
             raise AudioError("too_short", message, describe(source))
 
     def _read(self, waveforms: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        inputs = self.feature_extractor(waveforms, sampling_rate=self.config.sampling_rate, return_tensors="pt")
-        return unbatch(self.readings(self(**inputs.to(self.device))))
+        return unbatch(self.readings(self(**self._inputs(waveforms))))
+
+    def _inputs(self, waveforms: list[np.ndarray]) -> BatchFeature:
+        """What the extractor makes of waveforms of any lengths, on the model's device."""
+        rate = self.config.sampling_rate
+        return self.feature_extractor(waveforms, sampling_rate=rate, padding=True, return_tensors="pt").to(self.device)
 
     def _answer(self, hearing: Hearing, timeline: bool) -> dict[str, Any]:
         if hearing.error is not None:

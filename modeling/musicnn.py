@@ -26,6 +26,7 @@ MSD_TAGS = (
 EPSILON = 1e-3  # TensorFlow 1's batch normalisation; torch's 1e-5 would amplify the channels that hardly vary
 # Most filters of the published fronts have decayed to nothing: no weight over 1e-9; the others have one over 1e-7.
 SILENT_WEIGHT = 1e-8
+MID_FILTERS, MID_KERNEL_FRAMES, EMBEDDING_SIZE, DROPOUT = 64, 7, 200, 0.5  # as published
 PATCHES_AT_ONCE = 8  # in the fronts, whose maps are the largest by far: bounds the memory, and fits the cache better
 
 
@@ -78,11 +79,11 @@ class Front(nn.Module):
 class MidEnd(nn.Module):
     """Three convolutions over time, two of them residual; what they and the fronts heard goes on side by side."""
 
-    def __init__(self, num_channels: int, num_filters: int = 64, kernel_frames: int = 7):
+    def __init__(self, num_channels: int):
         super().__init__()
-        widths = (num_channels, num_filters, num_filters)
-        self.convs = nn.ModuleList(nn.Conv1d(width, num_filters, kernel_frames, padding="same") for width in widths)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(num_filters, eps=EPSILON) for _ in widths)
+        widths = (num_channels, MID_FILTERS, MID_FILTERS)
+        self.convs = nn.ModuleList(nn.Conv1d(width, MID_FILTERS, MID_KERNEL_FRAMES, padding="same") for width in widths)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(MID_FILTERS, eps=EPSILON) for _ in widths)
 
     def forward(self, channels: torch.Tensor) -> torch.Tensor:
         """channels (batch, channels, frames) -> (batch, channels + 3 * filters, frames)."""
@@ -97,12 +98,12 @@ class MidEnd(nn.Module):
 class BackEnd(nn.Module):
     """The patch as a whole: maximum and mean over time, then one dense layer."""
 
-    def __init__(self, num_channels: int, embedding_size: int = 200, dropout: float = 0.5):
+    def __init__(self, num_channels: int):
         super().__init__()
         self.pooled_norm = nn.BatchNorm1d(2 * num_channels, eps=EPSILON)
-        self.dense = nn.Linear(2 * num_channels, embedding_size)
-        self.dense_norm = nn.BatchNorm1d(embedding_size, eps=EPSILON)
-        self.dropout = nn.Dropout(dropout)
+        self.dense = nn.Linear(2 * num_channels, EMBEDDING_SIZE)
+        self.dense_norm = nn.BatchNorm1d(EMBEDDING_SIZE, eps=EPSILON)
+        self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, channels: torch.Tensor) -> torch.Tensor:
         """channels (batch, channels, frames) -> (batch, embedding)."""
@@ -117,15 +118,15 @@ class MusicnnTagger(nn.Module):
     whoever wants both. The tags do not exclude each other: each has its own sigmoid.
     """
 
-    def __init__(self, num_tags: int = len(MSD_TAGS)):
+    def __init__(self):
         super().__init__()
         self.spectrogram_norm = nn.BatchNorm2d(1, eps=EPSILON)
         self.timbral_fronts = nn.ModuleList(Front(204, 7, mels) for mels in (38, 67))  # 0.4 and 0.7 of the mel axis
         self.temporal_fronts = nn.ModuleList(Front(51, frames, 1) for frames in (128, 64, 32))  # 2, 1 and 0.5 s
         self.mid_end = MidEnd(2 * 204 + 3 * 51)
-        self.back_end = BackEnd(2 * 204 + 3 * 51 + 3 * 64)
-        self.dropout = nn.Dropout(0.5)
-        self.classifier = nn.Linear(200, num_tags)
+        self.back_end = BackEnd(2 * 204 + 3 * 51 + 3 * MID_FILTERS)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classifier = nn.Linear(EMBEDDING_SIZE, len(MSD_TAGS))
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """patches (batch, 187, 96) -> tag probabilities (batch, tags)."""

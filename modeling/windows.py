@@ -25,62 +25,54 @@ class Window:
     new_seconds: float
 
 
-def split(
-    blocks: Iterable[np.ndarray], sampling_rate: float, window_seconds: float, hop_seconds: float | None = None
-) -> Iterator[Window]:
-    """Cut blocks (samples,) of any length into windows, lazily; no more than a window and a hop is held at a time.
+def split(blocks: Iterable[np.ndarray], sampling_rate: float, window_seconds: float) -> Iterator[Window]:
+    """Cut blocks (samples,) of any length into windows, lazily; no more than two windows are held at a time.
 
-    A full window begins at every hop. What then remains is heard by one more full window, which ends where the
-    recording ends. A recording shorter than a window is one window as it is; an empty one has none.
+    Full windows follow each other. What then remains is heard by one more full window, which ends where the recording
+    ends. A recording shorter than a window is one window as it is; an empty one has none.
 
     Args:
         blocks: mono, one after the other, as `stream_audio` gives them; how they are cut changes nothing.
         sampling_rate: of the blocks, in Hz.
-        window_seconds, hop_seconds: rounded to samples. By default the hop is the window: no overlap.
+        window_seconds: rounded to samples.
 
     Raises:
-        ValueError: if the hop leaves gaps or stands still, or a block is not (samples,).
+        ValueError: if a window would hold no sample, or a block is not (samples,).
     """
-    hop_seconds = window_seconds if hop_seconds is None else hop_seconds
-    window, hop = round(window_seconds * sampling_rate), round(hop_seconds * sampling_rate)
-    if not 1 <= hop <= window:
-        message = f"hop_seconds={hop_seconds} and window_seconds={window_seconds} at {sampling_rate} Hz"
-        raise ValueError(f"{message}: the hop must be at least one sample and no longer than the window")
-    return _split(blocks, sampling_rate, window, hop)
+    window = round(window_seconds * sampling_rate)
+    if window < 1:
+        raise ValueError(
+            f"window_seconds is {window_seconds} at {sampling_rate} Hz; a window must hold at least one sample"
+        )
+    return _split(blocks, sampling_rate, window)
 
 
-def _split(blocks: Iterable[np.ndarray], sampling_rate: float, window: int, hop: int) -> Iterator[Window]:
-    held = np.empty(window + hop, np.float32)  # the last full window, if there was one, and what came after it
-    start, filled, goal = 0, 0, window  # where `held` begins in the recording, what it holds, when a window is full
+def _split(blocks: Iterable[np.ndarray], sampling_rate: float, window: int) -> Iterator[Window]:
+    held, before = np.empty((2, window), np.float32)  # what is being filled, and the full window before it
+    start, filled = 0, 0  # where `held` begins in the recording, and what it holds
 
-    def cut(first: int, last: int, new: int) -> Window:
-        place = (start + first) / sampling_rate, (start + last) / sampling_rate
-        return Window(held[first:last].copy(), *place, new_seconds=new / sampling_rate)
+    def cut(samples: np.ndarray, first: int, new: int) -> Window:
+        place = first / sampling_rate, (first + len(samples)) / sampling_rate
+        return Window(samples, *place, new_seconds=new / sampling_rate)
 
     for block in blocks:
         if np.ndim(block) != 1:
             raise ValueError(f"got a block of shape {np.shape(block)}, expected mono, (samples,)")
         while len(block):
-            taken, block = block[: goal - filled], block[goal - filled :]
+            taken, block = block[: window - filled], block[window - filled :]
             held[filled : filled + len(taken)] = taken
             filled += len(taken)
-            if filled < goal:
-                continue
-            new = window if goal == window else hop
-            if goal > window:
-                held[:window] = held[hop:]
-                start, filled = start + hop, window
-            yield cut(0, window, new)
-            goal = window + hop
-    has_windows, remainder = goal > window, filled - window
-    if has_windows and remainder:
-        yield cut(remainder, filled, remainder)
-    elif filled and not has_windows:
-        yield cut(0, filled, filled)
+            if filled == window:
+                yield cut(held.copy(), start, window)
+                held, before, start, filled = before, held, start + window, 0
+    if filled and not start:
+        yield cut(held[:filled].copy(), 0, filled)
+    elif filled:
+        yield cut(np.concatenate((before[filled:], held[:filled])), start - window + filled, filled)
 
 
 def spans(length: int, window: int) -> Iterator[tuple[int, int, int]]:
-    """(start, stop, new) of the windows of a recording of known length, cut as `split` cuts one, without overlap.
+    """(start, stop, new) of the windows of a recording of known length, cut as `split` cuts one.
 
     length, window: in samples, or in whatever else the recording is made of.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ecdc_files import write_ecdc
 from pocket_codec import HOP, random_codes, tiny
 from published_beatmeter import make
 from published_mathrock import TINY_CLAP, TINY_WAVLM
@@ -16,7 +17,6 @@ from typer.testing import CliRunner
 import linernotes
 from linernotes import cli
 from linernotes.modeling.configuration_mathrock_affect import MathRockAffectConfig
-from linernotes.modeling.ecdc import write_ecdc
 from linernotes.modeling.modeling_mathrock_affect import MathRockForAffect
 from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerForAudioClassification
 from linernotes.onnx_models import export_onnx, load_onnx

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import torch
 from transformers import AutoFeatureExtractor, AutoModel
+from typer.testing import CliRunner
 
+import linernotes
+from linernotes import cli
 from linernotes.hub_upload import checkpoint
 from linernotes.hub_upload.checkpoint import convert_checkpoint
 from linernotes.hub_upload.errors import PublishError
@@ -81,6 +84,19 @@ def test_the_folder_is_whole(convert, tiny_folder, tone):
     assert {path.name for path in folder.iterdir()} == {path.name for path in tiny_folder.iterdir()}
     extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=True)
     assert extractor(tone(2.0, 22050), sampling_rate=22050)["input_values"].shape == (1, 59)
+
+
+def test_the_command_writes_the_folder(convert, tmp_path):
+    folder = convert()
+    command = ["convert", "genre-moe", str(tmp_path / "checkpoint.pt"), "--out", str(tmp_path / "mine" / "polka-moe")]
+    done = CliRunner().invoke(cli.app, command)
+    assert (done.exit_code, done.stdout.strip()) == (0, command[-1]), done.output
+    ours, theirs = (json.loads(Path(place, "config.json").read_text()) for place in (command[-1], folder))
+    assert ours == theirs
+    assert linernotes.load(command[-1]).config.labels == GENRES
+    again = CliRunner().invoke(cli.app, command)
+    assert again.exit_code == 2
+    assert "polka-moe holds something else; name a new or empty folder" in " ".join(again.stderr.split())
 
 
 @pytest.mark.parametrize(

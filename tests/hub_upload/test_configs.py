@@ -9,7 +9,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tampering import edit, refuse
 
+from linernotes.hub_upload import configs
 from linernotes.hub_upload.manifest import verify, write_sums
+from linernotes.modeling import music_config
 
 CONFIG, EXTRACTOR, CODE = "config.json", "preprocessor_config.json", "configuration_genre_moe.py"
 
@@ -42,11 +44,19 @@ HOSTILE = {
     "local path": (partial(set_config, _name_or_path="/home/me"), "sets '_name_or_path', transformers' private state"),
     "code of a kernel": (
         partial(set_config, attn_implementation="evil/kernels"),
-        "config.json sets 'attn_implementation', which has code from elsewhere run: remove it",
+        "config.json sets 'attn_implementation', by which transformers would run or load what is elsewhere: remove it",
     ),
     "a pipeline": (
         partial(set_config, custom_pipelines={"tag": {"impl": "a.B"}}),
-        "config.json sets 'custom_pipelines', which has code from elsewhere run: remove it",
+        "config.json sets 'custom_pipelines', by which transformers would run or load what is elsewhere: remove it",
+    ),
+    "another file for the config": (
+        partial(set_config, configuration_files=["config.1.0.json"]),
+        "config.json sets 'configuration_files', by which transformers would run or load what is elsewhere: remove it",
+    ),
+    "other weights": (
+        partial(set_config, transformers_weights="../other.safetensors"),
+        "config.json sets 'transformers_weights', by which transformers would run or load what is elsewhere: remove it",
     ),
     "another repository": (
         partial(auto_map, entry="evil/code--modeling_x.Model"),
@@ -67,6 +77,7 @@ HOSTILE = {
         "gives 'id2label' 1,000,005 entries; allowed are 1,000,000",
     ),
     "a negative size": (partial(set_config, hidden_size=-1), "gives 'hidden_size' as -1; allowed are 0 to"),
+    "a stride beyond reason": (partial(set_config, conv_stride=[5, 10**7]), "gives 'conv_stride' as 10000000; allowed"),
     "a negative layer": (partial(set_config, num_layers=[3, [-2]]), "gives 'num_layers' as -2; allowed are 0 to"),
     "a spread of zero": (partial(set_config, feat_std=[1.0] * 58 + [0.0]), "gives 'feat_std' a value of 0.0; allowed"),
     "a spread below zero": (partial(set_config, feat_std=[-1, 1]), "'feat_std' a value of -1; allowed are finite"),
@@ -109,6 +120,12 @@ HOSTILE = {
     ),
     "code with zeros": (lambda folder: (folder / CODE).write_bytes(b"\0"), "configuration_genre_moe.py is not Python"),
 }  # fmt: skip
+
+
+def test_what_a_model_refuses_when_it_is_loaded_is_refused_here():
+    """Publishing imports nothing of modeling/, and so says these again."""
+    assert configs.SIZE.pattern == music_config.SIZE.pattern
+    assert (configs.LARGEST_SIZE, configs.FETCHING) == (music_config.LARGEST_SIZE, music_config.FETCHING)
 
 
 @pytest.mark.parametrize(("tamper", "found"), HOSTILE.values(), ids=HOSTILE)

@@ -164,7 +164,7 @@ def test_nothing_is_left_behind(built, model, temporary):
     runtime = Path(jupyter_runtime_dir())
     before = set(runtime.glob("*"))
     execute(built("\n# %%\nimport tempfile\n\nprint(bool(tempfile.mkdtemp()))\n"), model)
-    with pytest.raises(PublishError):
+    with pytest.raises(PublishError, match="NameError: name 'missing' is not defined"):
         execute(built("\n# %%\nopen('half.txt', 'w').write(missing)\n"), model)
     assert list(temporary.iterdir()) == []
     assert set(runtime.glob("*")) == before

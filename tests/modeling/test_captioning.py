@@ -110,6 +110,19 @@ def test_a_prompt_longer_than_the_language_model_reads_is_refused():
         model.predict(noise(2.0), sampling_rate=RATE, prompt="music " * most)
 
 
+@pytest.mark.parametrize("wanted", [0, -1, 1.5, 2.0, True, "5", float("nan")])
+def test_a_caption_of_no_whole_number_of_words_is_refused(wanted):
+    message = f"max_new_tokens is {wanted!r}; it must be a whole number, 1 or more"
+    with pytest.raises(ValueError, match=message):
+        make().predict(noise(1.0), sampling_rate=RATE, max_new_tokens=wanted)
+
+
+def test_a_caption_may_be_as_long_as_a_number_of_numpy_says():
+    asked, model = noise(1.0), make()
+    answers = [model.predict(asked, sampling_rate=RATE, max_new_tokens=most) for most in (3, np.int64(3))]
+    assert answers[0] == answers[1]
+
+
 def test_an_option_that_there_is_not_is_refused_by_name():
     with pytest.raises(TypeError, match=r"MusicModel\.predict\(\) got an unexpected keyword argument 'temperature'"):
         make().predict(noise(2.0), sampling_rate=RATE, temperature=0.5)

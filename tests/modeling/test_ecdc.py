@@ -6,10 +6,11 @@ import struct
 
 import numpy as np
 import pytest
+from ecdc_files import write_ecdc
 from pocket_codec import tiny_config
 
 from linernotes.modeling.audio import AudioError
-from linernotes.modeling.ecdc import find_ecdc, open_ecdc, write_ecdc
+from linernotes.modeling.ecdc import find_ecdc, open_ecdc
 
 # Written by `encodec.compress.compress(..., use_lm=False)` of encodec 0.1.1 around codes drawn at random.
 LOW_RATE = bytes.fromhex(

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from ecdc_files import write_ecdc
 from pocket_codec import HOP, RATE, noise, random_codes, tiny
 
 from linernotes.modeling.audio import AudioError
-from linernotes.modeling.ecdc import write_ecdc
 from linernotes.modeling.modeling_mega_audioformer import MegaAudioFormerForAudioClassification as Classifier
 
 
