@@ -136,9 +136,7 @@ class CaptioningModel(MusicModel):
 
     def _read_windows(self, batch: list[tuple[Hearing, Window]]) -> list[dict[str, np.ndarray]]:
         states, mask = self.encode(**self._inputs([window.samples for _, window in batch]))
-        # one by one: of what frames of a whole batch take at once, the C library keeps pieces, in ten hours 20 GB
-        rows = [self.projector.pool(*each) for each in zip(states.split(1), mask.split(1), strict=True)]
-        pooled = Pooled(*map(torch.cat, zip(*rows, strict=True)))
+        pooled = self.projector.pool(states, mask)
         kept = unbatch({"content": pooled.content, "shared": pooled.shared})
         for row, ((hearing, window), means) in enumerate(zip(batch, kept, strict=True)):
             section = Section(window.start_seconds, window.end_seconds, **means, silent=is_silent(window.samples))
