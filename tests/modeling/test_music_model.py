@@ -3,6 +3,10 @@
 import io
 import json
 import math
+import platform
+import subprocess
+import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from sameness import alike
 
+from linernotes.modeling import music_model
 from linernotes.modeling.audio import AudioError, read_audio
 from linernotes.modeling.configuration_genre_moe import GenreMoeConfig
 from linernotes.modeling.modeling_genre_moe import GenreMoeForAudioClassification
@@ -158,6 +163,41 @@ def test_a_silent_window_is_doubted_and_has_no_say(model):
     assert silence != pytest.approx(alone["probabilities"], abs=1e-3)  # it would have changed the answer
     explained = model.explain(song, sampling_rate=RATE)
     assert explained["features"] == model.explain(song[: 4 * RATE], sampling_rate=RATE)["features"]
+
+
+FRAGMENTS = """
+import ctypes, sys
+from linernotes.modeling.music_model import give_back_memory
+def held_mib():
+    (line,) = (line for line in open("/proc/self/status") if line.startswith("VmRSS:"))
+    return int(line.split()[1]) // 1024
+large, kept = [], []
+for _ in range(2000):  # 200 MB, as the heap has it: under the size that would be a mapping of its own
+    large.append(b"a" * 100_000)
+    kept.append(b"b" * 20_000)
+before = held_mib()
+large.clear()
+between = held_mib()
+give_back_memory()
+print(before, between, held_mib())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps memory otherwise")
+def test_memory_between_what_is_kept_is_given_back():
+    done = subprocess.run([sys.executable, "-c", FRAGMENTS], capture_output=True, text=True, check=True)
+    before, between, after = map(int, done.stdout.split())
+    assert between > before - 100, "the C library gives it back by itself: nobody has to ask"
+    assert after < before - 150
+
+
+@pytest.mark.parametrize(("windows", "times"), [(6, 0), (8, 1), (24, 3)])
+def test_a_long_recording_gives_memory_back_now_and_then(model, windows, times, monkeypatch):
+    given_back = Mock()
+    monkeypatch.setattr(music_model, "give_back_memory", given_back)
+    monkeypatch.setattr(music_model, "BATCHES_IN_MEMORY", 4)
+    model.predict(melody(2.0 * windows), sampling_rate=RATE, batch_size=2)
+    assert given_back.call_count == times
 
 
 def test_the_mode_is_left_as_it_was_found(model):
