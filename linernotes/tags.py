@@ -124,6 +124,8 @@ def _opened(path: Path) -> Any:
     from mutagen.easymp4 import EasyMP4Tags
 
     EasyMP4Tags.RegisterFreeformKey("mood", "MOOD")
+    if not path.is_file():  # a pipe would be waited for, a device read to an end that it has not
+        raise ValueError(f"{path}: a directory, a pipe or a device has no tags")
     file = mutagen.File(path, easy=True)
     if file is None or isinstance(file, ASF):
         raise ValueError(f"{path}: the tags of such a file are not known here")

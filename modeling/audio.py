@@ -15,7 +15,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
@@ -45,8 +45,9 @@ SOURCES = (
 class AudioError(ValueError):
     """Audio that cannot be used. `code` says why, for programs; `path` says where (None when nothing has a name).
 
-    Codes: not_found, not_a_file, not_audio, empty, too_short (for a model, which knows its minimum), truncated (cut or
-    damaged), not_finite, bad_sampling_rate, too_many_channels, too_long, no_sampling_rate.
+    Codes: not_found, not_a_file, unreadable (a disk or a connection fails), not_audio, empty, too_short (for a model,
+    which knows its minimum), truncated (cut or damaged), not_finite, bad_sampling_rate, too_many_channels, too_long,
+    no_sampling_rate.
     """
 
     def __init__(self, code: str, message: str, path: str | None = None):
@@ -285,7 +286,7 @@ def _open_path(path: str) -> BinaryIO:
 
 def _spooled(source: BinaryIO, head: bytes = b"") -> BinaryIO:
     """A seekable copy, in memory or on disk, of `head` and what is left of `source`; our decoders start at its 0."""
-    with ExitStack() as on_error:
+    with _reading(), ExitStack() as on_error:
         copy = on_error.enter_context(SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY))
         copy.write(head)
         while data := source.read(2**20):
@@ -303,18 +304,31 @@ def _spooled(source: BinaryIO, head: bytes = b"") -> BinaryIO:
 def _open_stream(stream: BinaryIO, path: str | None = None) -> Iterator[_Recording]:
     """Decode a stream from its start, by the decoder that its first bytes name; errors of reading come through here."""
     with stream:
-        head = stream.read(16)
+        with _reading():
+            head, missing = stream.read(16), missing_bytes(stream)
         if not head:
             raise AudioError("empty", "it has 0 bytes: give a file with sound in it")
-        if missing := missing_bytes(stream):
+        if missing:
             raise _truncated(f"it promises {missing} bytes more than it holds")
         try:
-            demuxer = "ogg" if is_chained_ogg(stream) else demuxer_of(head)
-            opened = _open_foreign(stream, path, demuxer) if demuxer else _open_native(stream)
-            with opened as recording:
-                yield recording
+            with ExitStack() as opened:
+                with _reading():
+                    demuxer = "ogg" if is_chained_ogg(stream) else demuxer_of(head)
+                    decoder = _open_foreign(stream, path, demuxer) if demuxer else _open_native(stream)
+                    recording = opened.enter_context(decoder)
+                yield replace(recording, read=_reading()(recording.read))
         except (FfmpegError, SndfileError) as error:
             raise _truncated(error.message) if error.is_cut else _not_audio(error.message, head) from error
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Where bytes are read, and nothing else that could fail is done: of a disk, a network, a file object."""
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot be read ({error.strerror or error}): see to the disk or the connection, fetch it again"
+        raise AudioError("unreadable", message) from error
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class GenreMoeConfig(MusicConfig):
     feat_mean: list | tuple | None = None
     feat_std: list | tuple | None = None
     log_features: list | tuple | None = None
-    level_db: float | None = None
+    level_db: int | float | None = None
     max_z_score: float | None = None
     frontend: str = "none"
     encoder_type: str = "mlp"

@@ -34,7 +34,7 @@ class MegaAudioFormerConfig(MusicConfig):
     codec_config: dict | PreTrainedConfig | None = None
     codec_name: str = "encodec_24khz"
     bandwidth_kbps: int | float = 1.5
-    level_db: float | None = None
+    level_db: int | float | None = None
     frames_per_patch: int = 1
     code_embedding_size: int = 64
     hidden_size: int = 512

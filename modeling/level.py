@@ -6,7 +6,7 @@ A level is a root mean square, in decibels of full scale; None, wherever one may
 import torch
 from torch import Tensor
 
-SILENCE = 1e-4  # root mean square, full scale 1, under which there is nothing to be made louder
+SILENCE = 1e-5  # root mean square, full scale 1, under which there is nothing to be made louder, but dither
 
 
 def gain_to_level(loudness: Tensor, level_db: float) -> Tensor:

@@ -179,6 +179,8 @@ class MusicConfig(PreTrainedConfig):
     def from_dict(cls, config_dict, **kwargs):
         """As transformers'; what a file says to take from elsewhere is refused (ValueError)."""
         refuse_fetching(config_dict)
+        if hiding := sorted(key for key in config_dict if key == "sub_configs" or callable(getattr(cls, key, None))):
+            raise ValueError(f"config.json sets {hiding[0]!r}, which is code of a config and no setting: remove it")
         return super().from_dict(config_dict, **kwargs)
 
     def __post_init__(self, **kwargs):

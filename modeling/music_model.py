@@ -25,11 +25,11 @@ from transformers.utils import ModelOutput
 
 from .audio import AudioError, describe, stream_audio
 from .music_config import MusicConfig
-from .pretrained import refuse_adapter
+from .pretrained import refuse_adapter, refuse_foreign_shards
 from .windows import Window, merge, split
 
 MOST_PARAMETERS = 2 * 10**10  # three times those of the largest language model that a recipe names
-SILENCE_RANGE = 1e-4  # peak to peak, full scale 1: below 16-bit dither nothing can be told from the sound
+SILENCE_RANGE = 2e-4  # peak to peak, full scale 1: 16-bit dither, as it is when it has been resampled
 CLICK_RANGE = 1e-2  # peak to peak: what is rare, but as large as this, is heard
 BATCHES_IN_MEMORY = 4  # to ask more often would cost more time than the little memory is worth
 EDGE_SAMPLES = 512  # where a constant rings when it is resampled, which falls below CLICK_RANGE within 135
@@ -158,6 +158,7 @@ class MusicModel(PreTrainedModel):
         of the config."""
         kwargs.setdefault("use_safetensors", True)  # or a pickle would be read where they are missing
         refuse_adapter(pretrained_model_name_or_path, **kwargs)
+        refuse_foreign_shards(pretrained_model_name_or_path, **kwargs)
         model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         model.missing_keys = tuple(sorted(info["missing_keys"]))
         model.check_statistics(str(pretrained_model_name_or_path))

@@ -70,6 +70,21 @@ def refuse_adapter(source: str | PathLike | None, **options: Any) -> None:
         raise ValueError(f"{source} holds adapter_config.json, which names other weights: merge the adapter, remove it")
 
 
+def refuse_foreign_shards(source: str | PathLike | None, **options: Any) -> None:
+    """Raises ValueError where an index leads to anything but safetensors in the same folder: transformers would open it
+    as a pickle. options: those of `from_pretrained`."""
+    where = {name: options[name] for name in WHERE if name in options}
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    if source is None or not (file := cached_file(source, "model.safetensors.index.json", **quiet, **where)):
+        return
+    named = json.loads(Path(file).read_text(encoding="utf-8")).get("weight_map", {}).values()
+    if wrong := sorted(name for name in set(map(str, named)) if not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name)):
+        raise ValueError(
+            f"{source}: model.safetensors.index.json leads to {wrong[0]!r}; allowed are .safetensors files beside it: "
+            "download the folder again, or do not use it"
+        )
+
+
 def start_as_torch_does(module: nn.Module) -> None:
     """Random weights for a linear layer or a convolution, by torch's own defaults, from which published models learned.
 

@@ -1,6 +1,7 @@
 """Tags are read from any container, written with a backup, put back, and never the end of a run."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -85,6 +86,14 @@ def test_what_is_said_already_is_not_written_again(song, tmp_path):
 )
 def test_only_what_is_certain_is_written(changes, expected):
     assert tags_of(row(**changes)) == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="made by POSIX calls")
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_pipes_and_devices_are_not_waited_for(kind, tmp_path):
+    path = tmp_path / "song.wav"
+    os.mkfifo(path) if kind == "fifo" else path.symlink_to("/dev/zero")
+    assert read_tags(path) == {}
 
 
 def test_a_link_stays_a_link(tmp_path):

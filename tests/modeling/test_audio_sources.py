@@ -1,11 +1,13 @@
 """Where audio.py reads from: names of any letters, what is no file, bytes, file objects, the dicts of `datasets`."""
 
+import errno
 import io
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from audio_files import RATE, assert_is_a, encode, m4a, needs_ffmpeg, posix_only, tone
 
 from linernotes.modeling import audio
@@ -146,13 +148,49 @@ def test_a_file_object_without_end_is_refused(monkeypatch):
     assert caught.value.code == "too_long"
 
 
-def test_what_a_file_object_raises_comes_through():
-    class Broken:
-        def read(self, size):
-            raise ConnectionResetError("the other side hung up")
+class Broken:
+    """A file object that cannot be read."""
 
-    with pytest.raises(ConnectionResetError, match="hung up"):
-        read_audio(Broken(), RATE)
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def read(self, size: int) -> bytes:
+        raise self.error
+
+
+def test_a_connection_that_breaks_is_an_audio_error_and_other_errors_come_through():
+    lost = ConnectionResetError("the other side hung up")
+    with pytest.raises(AudioError, match=r"cannot be read \(the other side hung up\): see to the disk") as caught:
+        read_audio(Broken(lost), RATE)
+    assert (caught.value.code, caught.value.__cause__) == ("unreadable", lost)
+    with pytest.raises(RuntimeError, match="a fault of its own"):
+        read_audio(Broken(RuntimeError("a fault of its own")), RATE)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that opens and cannot be read")
+def test_a_disk_that_fails_is_unreadable(tmp_path):
+    path = tmp_path / "song.wav"
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(AudioError, match="cannot be read") as caught:
+        read_audio(path, RATE)
+    assert (caught.value.code, caught.value.path) == ("unreadable", str(path))
+
+
+def test_a_connection_that_breaks_in_the_middle_of_the_sound(tmp_path, monkeypatch):
+    path = tmp_path / "song.wav"
+    soundfile.write(path, np.zeros(40 * RATE), RATE)
+    seen = 0
+
+    def failing(self, frames, **options):
+        nonlocal seen
+        seen += 1
+        if seen > 2:
+            raise OSError(errno.EIO, "Input/output error")
+        return np.zeros((frames, 1), np.float32)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", failing)
+    with pytest.raises(AudioError, match="cannot be read \\(Input/output error\\)"):
+        read_audio(path, RATE)
 
 
 # ---- the dicts of `datasets`

@@ -19,7 +19,7 @@ def test_sound_is_brought_to_a_level_and_padding_is_not_heard_for_it():
 
 
 def test_silence_is_not_made_louder():
-    quiet = torch.stack([torch.zeros(RATE), torch.full((RATE,), 5e-5)])
+    quiet = torch.stack([torch.zeros(RATE), torch.full((RATE,), 5e-6)])
     assert torch.equal(at_level(quiet, None, -20.0), quiet)
 
 

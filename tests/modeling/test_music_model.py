@@ -135,7 +135,14 @@ def test_nothing_is_heard_in_dither_nor_in_a_constant():
     step = 2.0**-15
     dither = step * np.random.default_rng(0).integers(0, 2, 4 * RATE).astype(np.float32)
     assert is_silent(dither)
-    assert not is_silent(4 * dither)
+    assert not is_silent(8 * dither)
+
+
+@pytest.mark.parametrize("rate", [16_000, 24_000, 48_000])
+def test_dither_stays_silent_when_it_is_resampled(rate):
+    """Which overshoots: a step to either side at 22,050 Hz reaches further at 24,000."""
+    last_bit = 2.0**-15 * np.random.default_rng(0).integers(-1, 2, 6 * RATE).astype(np.float32)
+    assert is_silent(read_audio(last_bit, rate, source_sampling_rate=RATE))
 
 
 @pytest.mark.parametrize("rates", [(8_000, 48_000), (8_000, 24_000), (44_100, 22_050), (96_000, 24_000)])

@@ -73,6 +73,13 @@ def test_what_would_be_taken_from_elsewhere_is_refused(family, name, loading):
         loading(family, **{name: FETCHING[name]})
 
 
+@posix_only
+@pytest.mark.parametrize("name", ["to_dict", "to_json_string", "sub_configs", "save_pretrained", "validate_numbers"])
+def test_a_setting_that_would_hide_code_of_a_config_is_refused(name, loading):
+    with pytest.raises(ValueError, match=f"config.json sets '{name}', which is code of a config and no setting"):
+        loading("genre_moe", **{name: 1})
+
+
 def test_and_in_a_part_of_a_config(loading):
     with pytest.raises(ValueError, match=r"sets 'backbone_config\._attn_implementation_internal'"):
         loading("beatmeter", backbone_config___attn_implementation_internal="evil/kernels")

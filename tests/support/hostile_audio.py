@@ -23,8 +23,8 @@ from numpy.random import Generator, default_rng
 from linernotes.modeling.audio import AudioError
 
 CODES = {
-    "not_found", "not_a_file", "not_audio", "empty", "too_short", "truncated", "not_finite", "bad_sampling_rate",
-    "too_many_channels", "too_long", "no_sampling_rate",
+    "not_found", "not_a_file", "unreadable", "not_audio", "empty", "too_short", "truncated", "not_finite",
+    "bad_sampling_rate", "too_many_channels", "too_long", "no_sampling_rate",
 }  # fmt: skip
 ANSWER, SILENCE = "answer", "silence"  # outcomes that are no code; the second must be doubted
 CUT = {"not_audio", "truncated", "empty"}  # which of them depends on where a file breaks off
