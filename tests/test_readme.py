@@ -260,6 +260,18 @@ def test_the_speeds_told_are_those_of_the_benchmark():
     assert f"take {milliseconds:.0f} ms, {features['speedup']:.1f} times less than librosa" in text
 
 
+def test_the_times_told_of_a_first_answer_are_those_of_the_benchmark():
+    sides = json.loads((ROOT / "benchmarks/results/cold_start.json").read_text())["sides"]
+    lines = (ROOT / "docs/performance.md").read_text(encoding="utf-8").splitlines()
+    for name, told in sides.items():
+        parts = [f"{seconds:.2f}" for seconds in told["parts_seconds"].values()] or ["-"] * 3
+        assert f"| {name} | {told['total_seconds']:.2f} | {' | '.join(parts)} |" in lines
+    assert {path.parent.name for path in ROOT.glob("models/*/card.md")} - sides.keys() == {
+        "pocket-mert",
+        "pocket-codec",
+    }
+
+
 def test_the_costs_told_of_a_step_of_training_are_those_of_the_benchmark():
     cells = json.loads((ROOT / "benchmarks/results/lora_step.json").read_text())["cells"]
     learning = {"full": "everything", "lora": "adapters and heads", "frozen": "heads"}
