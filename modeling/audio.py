@@ -15,7 +15,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
@@ -286,10 +286,11 @@ def _open_path(path: str) -> BinaryIO:
 
 def _spooled(source: BinaryIO, head: bytes = b"") -> BinaryIO:
     """A seekable copy, in memory or on disk, of `head` and what is left of `source`; our decoders start at its 0."""
-    with _reading(), ExitStack() as on_error:
+    read = _reading()(source.read)
+    with ExitStack() as on_error:
         copy = on_error.enter_context(SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY))
         copy.write(head)
-        while data := source.read(2**20):
+        while data := read(2**20):
             if not isinstance(data, bytes):
                 raise AudioError("not_audio", f"a file object that gives {type(data).__name__}: open it in mode 'rb'")
             if copy.tell() > MAX_SPOOLED_BYTES:
@@ -313,10 +314,13 @@ def _open_stream(stream: BinaryIO, path: str | None = None) -> Iterator[_Recordi
         try:
             with ExitStack() as opened:
                 with _reading():
-                    demuxer = "ogg" if is_chained_ogg(stream) else demuxer_of(head)
-                    decoder = _open_foreign(stream, path, demuxer) if demuxer else _open_native(stream)
-                    recording = opened.enter_context(decoder)
-                yield replace(recording, read=_reading()(recording.read))
+                    if demuxer := "ogg" if is_chained_ogg(stream) else demuxer_of(head):
+                        promised_frames = None
+                        rate, channels, read = opened.enter_context(open_with_ffmpeg(stream, path, demuxer))
+                    else:
+                        whole = opened.enter_context(_with_stated_length(stream))
+                        rate, channels, promised_frames, read = opened.enter_context(open_with_sndfile(whole))
+                yield _Recording(rate, channels, promised_frames, _reading()(read))
         except (FfmpegError, SndfileError) as error:
             raise _truncated(error.message) if error.is_cut else _not_audio(error.message, head) from error
 
@@ -329,18 +333,6 @@ def _reading() -> Iterator[None]:
     except OSError as error:
         message = f"cannot be read ({error.strerror or error}): see to the disk or the connection, fetch it again"
         raise AudioError("unreadable", message) from error
-
-
-@contextmanager
-def _open_foreign(stream: BinaryIO, path: str | None, demuxer: str) -> Iterator[_Recording]:
-    with open_with_ffmpeg(stream, path, demuxer) as (rate, channels, read):
-        yield _Recording(rate, channels, None, read)
-
-
-@contextmanager
-def _open_native(stream: BinaryIO) -> Iterator[_Recording]:
-    with _with_stated_length(stream) as whole, open_with_sndfile(whole) as (rate, channels, promised_frames, read):
-        yield _Recording(rate, channels, promised_frames, read)
 
 
 def _with_stated_length(stream: BinaryIO) -> BinaryIO:

@@ -123,12 +123,12 @@ def statistics_at_level(features: Tensor, level_db: float | None) -> Tensor:
     """
     if level_db is None:
         return features
-    loudness = features[..., FEATURE_NAMES.index("rms")]
-    gain = gain_to_level(loudness, level_db)
+    rms = FEATURE_NAMES.index("rms")
+    gain = gain_to_level(features[..., rms], level_db)
     moved = features.clone()
     moved[..., 0] += 20 * gain.log10() * math.sqrt(NUM_MELS)  # the cosines of the transform are of length 1
     # set, not multiplied: a z-score would make much of how the last digit is rounded
-    moved[..., FEATURE_NAMES.index("rms")] = torch.where(gain == 1, loudness, 10 ** (level_db / 20))
+    moved[..., rms] = torch.where(gain == 1, features[..., rms], 10 ** (level_db / 20))
     return moved
 
 

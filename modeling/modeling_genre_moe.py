@@ -64,10 +64,11 @@ class GenreMoeOutput(ModelOutput):
 
 def before_z_score(features: Tensor, config: GenreMoeConfig) -> Tensor:
     """Features (..., num_features) at the config's level, with the logarithm in place of those that it names."""
-    features = features.float().clone()
+    features = features.float()
     if config.frontend == "none" and config.num_features == len(FEATURE_NAMES):
         features = statistics_at_level(features, config.level_db)
     if config.log_features:
+        features = features.clone()
         features[..., config.log_features] = features[..., config.log_features].clamp(min=1e-6).log()  # 0 in silence
     return features
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count, islice
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,7 +25,7 @@ from transformers.utils import ModelOutput
 
 from .audio import AudioError, describe, stream_audio
 from .music_config import MusicConfig
-from .pretrained import refuse_adapter, refuse_foreign_shards
+from .pretrained import refuse_other_weights
 from .windows import Window, merge, split
 
 MOST_PARAMETERS = 2 * 10**10  # three times those of the largest language model that a recipe names
@@ -157,8 +157,7 @@ class MusicModel(PreTrainedModel):
         """As transformers', of safetensors alone, with two checks: random weights are remembered, statistics are those
         of the config."""
         kwargs.setdefault("use_safetensors", True)  # or a pickle would be read where they are missing
-        refuse_adapter(pretrained_model_name_or_path, **kwargs)
-        refuse_foreign_shards(pretrained_model_name_or_path, **kwargs)
+        refuse_other_weights(pretrained_model_name_or_path, **kwargs)
         model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         model.missing_keys = tuple(sorted(info["missing_keys"]))
         model.check_statistics(str(pretrained_model_name_or_path))
@@ -227,9 +226,8 @@ class MusicModel(PreTrainedModel):
         hearings = hearings or [Hearing(describe(source)) for source in sources]
         windows = self._windows(sources, hearings, sampling_rate, errors)
         with self._listening():
-            for number in count(1):
-                if not (batch := list(islice(windows, batch_size))):
-                    break
+            batches = iter(lambda: list(islice(windows, batch_size)), [])
+            for number, batch in enumerate(batches, start=1):
                 for (hearing, window), reading in zip(batch, self._read_windows(batch), strict=True):
                     hearing.add(window, reading)
                 if number % BATCHES_IN_MEMORY == 0:

@@ -61,23 +61,21 @@ def load_tokenizer(source: str | PathLike, **options: Any) -> PreTrainedTokenize
     return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where) if file else None
 
 
-def refuse_adapter(source: str | PathLike | None, **options: Any) -> None:
-    """Raises ValueError where an adapter lies beside a model: transformers would load the weights of the folder or
-    repository that the adapter names, instead of those that are here. options: those of `from_pretrained`."""
-    where = {name: options[name] for name in WHERE if name in options}
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    if source is not None and cached_file(source, "adapter_config.json", **quiet, **where):
-        raise ValueError(f"{source} holds adapter_config.json, which names other weights: merge the adapter, remove it")
+def refuse_other_weights(source: str | PathLike | None, **options: Any) -> None:
+    """Raises ValueError where a file beside a model leads to other weights than the safetensors in the same folder.
 
-
-def refuse_foreign_shards(source: str | PathLike | None, **options: Any) -> None:
-    """Raises ValueError where an index leads to anything but safetensors in the same folder: transformers would open it
-    as a pickle. options: those of `from_pretrained`."""
-    where = {name: options[name] for name in WHERE if name in options}
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    if source is None or not (file := cached_file(source, "model.safetensors.index.json", **quiet, **where)):
+    transformers would load those of the folder or repository that an adapter names, and open what an index of shards
+    names as a pickle. options: those of `from_pretrained`.
+    """
+    if source is None:
         return
-    named = json.loads(Path(file).read_text(encoding="utf-8")).get("weight_map", {}).values()
+    where = {name: options[name] for name in WHERE if name in options}
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    if cached_file(source, "adapter_config.json", **quiet, **where):
+        raise ValueError(f"{source} holds adapter_config.json, which names other weights: merge the adapter, remove it")
+    if not (index := cached_file(source, "model.safetensors.index.json", **quiet, **where)):
+        return
+    named = json.loads(Path(index).read_text(encoding="utf-8")).get("weight_map", {}).values()
     if wrong := sorted(name for name in set(map(str, named)) if not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name)):
         raise ValueError(
             f"{source}: model.safetensors.index.json leads to {wrong[0]!r}; allowed are .safetensors files beside it: "
