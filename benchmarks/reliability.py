@@ -9,7 +9,7 @@ what training makes of being killed.
     python benchmarks/reliability.py batch [--recordings 1000]
     python benchmarks/reliability.py killed [--points 20] [--recipes genre_moe ...]
 
-Asked are the published models, and of families without one a small model that nobody trained (not about shifts).
+Asked are the published models.
 DATA is a folder that holds `gtzan-audio-mini`, or that folder; only its training clips are heard.
 Writes benchmarks/results/reliability_<what>.json, which docs/reliability.md is held to.
 """
@@ -33,7 +33,6 @@ from transformers.utils import logging
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from every_family import EVERY_FAMILY  # noqa: E402
 from hostile_audio import KINDS, counted, judged, make_corpus  # noqa: E402
 from killing import killed_at_random  # noqa: E402
 from long_audio import cost_of_hearing, write_long  # noqa: E402
@@ -47,6 +46,7 @@ from linernotes.bulk import listen_to_folder  # noqa: E402
 from linernotes.corpora.gtzan import load_audio_clips  # noqa: E402
 from linernotes.modeling.audio import read_audio  # noqa: E402
 
+NAMES = [facts["name"] for facts in linernotes.bundled_models()]
 RATE = 24_000
 SHIFTS_SECONDS, LEVELS_DB = (0.5, 1.0, 2.0), (-20.0, -6.0, 6.0)
 PREDICTING = "from mutated_audio import predicting; listener = predicting()"
@@ -54,22 +54,9 @@ PREDICTING = "from mutated_audio import predicting; listener = predicting()"
 
 def published(wanted: list[str] | None) -> Iterator[tuple[str, Any]]:
     """Name and model of every folder with weights and an answer, or of those that are wanted."""
-    for facts in linernotes.bundled_models():
-        if wanted is None or facts["name"] in wanted:
-            folder = ROOT / "models" / facts["name"]
-            yield facts["name"], AutoModel.from_pretrained(folder, trust_remote_code=True).eval()
-
-
-def of_every_family(wanted: list[str] | None) -> Iterator[tuple[str, Any]]:
-    yield from published(wanted)
-    for family in untrained():
-        if wanted is None or family in wanted:
-            yield f"{family}, untrained", EVERY_FAMILY[family]()
-
-
-def untrained() -> list[str]:
-    """Families that have no published model, of which a small untrained one is heard with."""
-    return sorted(EVERY_FAMILY.keys() - {facts["family"] for facts in linernotes.bundled_models()})
+    for name in NAMES:
+        if wanted is None or name in wanted:
+            yield name, AutoModel.from_pretrained(ROOT / "models" / name, trust_remote_code=True).eval()
 
 
 def hostile(options: argparse.Namespace) -> dict[str, Any]:
@@ -77,7 +64,7 @@ def hostile(options: argparse.Namespace) -> dict[str, Any]:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         corpus = list(make_corpus(Path(folder), range(options.seeds)))
-        for name, model in of_every_family(options.models):
+        for name, model in published(options.models):
             judgements = [(kind, judged(model, kind, path)) for kind, path in corpus]
             wrong = Counter(kind for kind, each in judgements if each.unexpected or each.crashed or each.confident)
             found[name] = {**counted(each for _, each in judgements), "wrong_kinds": dict(wrong)}
@@ -105,7 +92,7 @@ def damaged(options: argparse.Namespace) -> dict[str, Any]:
 def determinism(options: argparse.Namespace) -> dict[str, Any]:
     """The same recordings again, one window at a time, and on two threads."""
     found, songs = {}, [{"array": clip, "sampling_rate": RATE} for _, clip in recordings(options, most=8)]
-    for name, model in of_every_family(options.models):
+    for name, model in published(options.models):
         torch.set_num_threads(1)
         first = model.predict(songs, timeline=True, batch_size=8)
         others = {
@@ -184,17 +171,12 @@ def long(options: argparse.Namespace) -> dict[str, Any]:
     found, hours = {}, (options.hours / 10, options.hours)
     with tempfile.TemporaryDirectory() as folder:
         recordings = [write_long(Path(folder) / f"{each:g}.flac", 3_600 * each) for each in hours]
-        for model in options.models or list(names_of_every_family()):
+        for model in options.models or NAMES:
             cost = found[model] = cost_of_hearing(model, *recordings)
             part, whole = cost["recordings"]
             cost["times_the_tenth"] = round(whole["seconds"] / part["seconds"], 2)
             print(model, cost)
     return {"hours": hours, "threads": 1, "models": found}
-
-
-def names_of_every_family() -> Iterator[str]:
-    yield from (facts["name"] for facts in linernotes.bundled_models())
-    yield from untrained()
 
 
 def batch(options: argparse.Namespace) -> dict[str, Any]:
@@ -204,7 +186,7 @@ def batch(options: argparse.Namespace) -> dict[str, Any]:
         folder, table = Path(place) / "recordings", Path(place) / "notes.jsonl"
         folder.mkdir()
         members = make_batch(folder, options.recordings, options.recordings // 10)
-        for name, model in of_every_family(options.models):
+        for name, model in published(options.models):
             started = time.perf_counter()
             answers = model.predict([member.path for member in members], errors="record")
             found[name] = _tallied(members, answers, time.perf_counter() - started)
@@ -256,7 +238,7 @@ def main() -> None:
     parser.add_argument(
         "--models",
         nargs="+",
-        choices=list(names_of_every_family()),
+        choices=NAMES,
         help="all by default; figures of the others stay in the result",
     )
     parser.add_argument("--recordings", type=int, default=1_000)
@@ -272,9 +254,7 @@ def main() -> None:
     figures = {"machine": machine, **WHAT[options.what](options)}
     out = ROOT / "benchmarks" / "results" / f"reliability_{options.what}.json"
     if options.models and out.is_file():
-        stale = {f"{facts['family']}, untrained" for facts in linernotes.bundled_models()}
-        known = json.loads(out.read_text())["models"]
-        whole = {name: figures for name, figures in known.items() if name not in stale} | figures["models"]
+        whole = json.loads(out.read_text())["models"] | figures["models"]
         figures["models"] = dict(sorted(whole.items()))
     out.write_text(json.dumps(figures, indent=1) + "\n")
     print(out)
