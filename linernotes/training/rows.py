@@ -74,7 +74,7 @@ def collected(
     return found, sources
 
 
-def refuse_nothing(train: Dataset | None, sources: list[dict[str, Any]]) -> None:
+def refuse_empty(train: Dataset | None, sources: list[dict[str, Any]]) -> None:
     """Raises FileNotFoundError where there are no training rows, which names the sets that were read."""
     if train is None:
         raise FileNotFoundError(f"there is nothing to learn from in {', '.join(s['name'] for s in sources)}")

@@ -38,7 +38,7 @@ from linernotes.training.rows import (
     find_folder,
     find_model,
     labels_of,
-    refuse_nothing,
+    refuse_empty,
     save_model,
     unchanged_batches,
 )
@@ -160,7 +160,7 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     read = read_all(experiment.data, data_dirs, classes_of(experiment))
     found, sources = collected(read, experiment.data.test_corpora)
     sets = as_datasets(found)
-    refuse_nothing(sets["train"], sources)
+    refuse_empty(sets["train"], sources)
     return Data(**sets, sources=sources)
 
 

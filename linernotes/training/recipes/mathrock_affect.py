@@ -43,7 +43,7 @@ from linernotes.training.rows import (
     find_folder,
     no_pictures,
     no_pretraining,
-    refuse_nothing,
+    refuse_empty,
     save_model,
     unchanged_batches,
 )
@@ -176,7 +176,7 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
     """The rows that the experiment names, by split. Raises FileNotFoundError for a set that is in no data folder."""
     found, sources = collected(read_all(experiment.data, data_dirs), experiment.data.test_corpora)
     sets = as_datasets(found)
-    refuse_nothing(sets["train"], sources)
+    refuse_empty(sets["train"], sources)
     return Data(**sets, sources=sources)
 
 

@@ -32,7 +32,7 @@ from linernotes.training.rows import (
     licences_of,
     no_pictures,
     no_pretraining,
-    refuse_nothing,
+    refuse_empty,
     save_model,
     unchanged_batches,
 )
@@ -132,7 +132,7 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         licence = licences_of(row["licence"] for row in learned or found)  # those of what is learned from
         sources.append({"name": chosen.name, "licence": licence, "rows": dict(counts), "left_out": dict(left_out)})
     train = as_dataset([row for row in rows if row["split"] == "train"])
-    refuse_nothing(train, sources)
+    refuse_empty(train, sources)
     kept = share_of(train, options.label_share, experiment.training.seed)
     encoded = with_tokens(train, experiment, options.copies)  # of all rows, so that every share finds its codes there
     tests = {name: [r for r in rows if r["split"] == "test" and r["evaluation"] == name] for name in evaluations(rows)}

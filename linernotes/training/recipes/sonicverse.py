@@ -35,7 +35,7 @@ from linernotes.training.rows import (
     find_folder,
     find_model,
     one_learning_rate,
-    refuse_nothing,
+    refuse_empty,
     save_model,
     unchanged_batches,
 )
@@ -169,7 +169,7 @@ def load_data(experiment: Any, data_dirs: list[Path]) -> Data:
         validation = spread([row for row in found if row["split"] == "validation"], options.validation_rows)
         found = [row for row in found if row["split"] != "validation"] + validation
     sets = as_datasets(found)
-    refuse_nothing(sets["train"], sources)
+    refuse_empty(sets["train"], sources)
     tests = [row for row in found if row["split"] == "test"]
     by_name = {name: [row for row in tests if row["evaluation"] == name] for name in ("test", "voices", "real")}
     asked = {name: as_dataset(rows) for name, rows in by_name.items() if rows}
